@@ -1,0 +1,89 @@
+"""The command line: one module a verb, no logic that the library lacks.
+
+Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 a check failed, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from bpetk import __version__
+from bpetk.cli.bench import bench
+from bpetk.cli.train import train
+from bpetk.cli.verify import verify
+from bpetk.errors import BpetkError, ConfigError
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+
+def _report_error(error: BaseException, *, code: int, as_json: bool) -> None:
+    """Write one paragraph, or with ``--json`` one JSON line, to standard error."""
+    if isinstance(error, MemoryError):
+        text = "out of memory: use less text, fewer threads (-j), or a machine with more memory"
+    elif isinstance(error, OSError) and not isinstance(error, BpetkError):
+        text = f"{error.filename}: {error.strerror}" if error.filename is not None else str(error)
+    else:
+        text = str(error)
+    if as_json:
+        click.echo(json.dumps({"event": "error", "message": text, "exit_code": code}), err=True)
+    else:
+        label = "" if code == INTERRUPTED else click.style("error: ", fg="red", bold=True)
+        click.echo(label + text, err=True)
+
+
+class Program(click.Group):
+    """A group whose errors are one paragraph without a traceback, and whose exit codes are those above."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = False,
+        **extra: Any,
+    ) -> NoReturn:
+        """Run, report errors and leave with the exit code.
+
+        Globs are expanded by the library, which can say which of them matched nothing.
+        """
+        for stream in (sys.stdout, sys.stderr):
+            # A token may hold any character; a terminal with a small charset must not turn that into an error.
+            with contextlib.suppress(AttributeError, ValueError):
+                stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        state = {"json": False}  # set by a command that was asked for JSON
+        try:
+            extra["obj"] = state
+            code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
+        except click.ClickException as error:
+            error.show()
+            code = error.exit_code
+        except (click.Abort, KeyboardInterrupt):
+            code = INTERRUPTED
+            _report_error(KeyboardInterrupt("interrupted"), code=code, as_json=state["json"])
+        except (BpetkError, MemoryError, OSError) as error:
+            code = USAGE if isinstance(error, ConfigError) else FAILED
+            _report_error(error, code=code, as_json=state["json"])
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
+def main() -> None:
+    """Train exact byte-level BPE tokenizers, fast.
+
+    \b
+    Example:
+      bpetk train corpus.txt --vocab 32000
+    """
+
+
+main.add_command(train)
+main.add_command(verify)
+main.add_command(bench)

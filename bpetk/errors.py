@@ -1,0 +1,43 @@
+"""Errors that bpetk raises on purpose; each is also a builtin error, so callers need not import them."""
+
+from __future__ import annotations
+
+
+class BpetkError(Exception):
+    """Base of all errors raised on purpose by bpetk."""
+
+
+class ConfigError(BpetkError, ValueError):
+    """An option or a combination of options cannot be used as given."""
+
+
+class CorpusError(BpetkError, ValueError):
+    """Training text cannot be used: empty, of a refused format, or badly encoded."""
+
+
+class InvalidEncodingError(CorpusError):
+    """Bytes of a corpus are not text in the stated encoding; says file, line and byte offset."""
+
+
+class CorpusFileError(BpetkError, OSError):
+    """A corpus file is missing or cannot be read."""
+
+
+class ModelFileError(BpetkError, ValueError):
+    """A tokenizer file is malformed, or holds something that bpetk cannot reproduce exactly."""
+
+
+class OutputError(BpetkError, OSError):
+    """A result cannot be written; nothing half-written is left behind."""
+
+
+class UnknownTokenError(BpetkError, KeyError):
+    """A token or token id is not in the vocabulary."""
+
+    def __str__(self) -> str:
+        """Give the plain message: ``KeyError`` would show its repr."""
+        return str(self.args[0]) if self.args else ""
+
+
+class MissingDependencyError(BpetkError, ImportError):
+    """An optional library is needed for this call; the message holds the install command."""

@@ -1,0 +1,543 @@
+"""Counting pretokens: one open-addressing table a partition and thread, combined at the end without copying words.
+
+Memory follows the distinct words: 24 bytes a slot at a load of at most 5/8, and for words over 15 bytes a record in
+an arena. Counts are 64 bits wide. The result does not depend on threads or on how text was cut into calls."""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc, realloc
+
+from libc.string cimport memcmp, memcpy
+
+from bpetk._native cimport (
+    Key, Pool, class_and_length, hash_bytes, hash_key, kShortKey, mem_alloc, mem_free, prefetch_write, short_key,
+    short_key_exact, utf8_first_error,
+)
+from bpetk._scanner cimport Scan, best_tier, scan_next, scheme_id, tier_id
+from bpetk._types cimport SCHEME_WHITESPACE
+
+cdef enum:
+    BATCH = 256                     # pretokens looked up side by side, so that their cache misses overlap
+    FIRST_SLOTS = 64
+    CHUNK = 1 << 20
+    PARTITION_SHIFT = 58            # 64 - log2(PARTITIONS)
+    WHITE = 4                       # flag of native/unicode_tables.h
+
+cdef uint64_t LONGEST_WORD = 0xFFFFFFFF   # a record holds its length in 32 bits
+cdef uint64_t LONG_MARK = <uint64_t>0xFF << 56
+cdef uint64_t ADDRESS = (<uint64_t>1 << 56) - 1
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Arena and table.
+
+
+cdef uint8_t* arena_take(Arena* a, uint64_t size) noexcept nogil:
+    """Room for size bytes, 4-byte aligned; NULL when memory is out."""
+    cdef uint64_t chunk
+    cdef void* p
+    size = (size + 3) & ~<uint64_t>3
+    if a.n_chunks == 0 or a.at + size > a.sizes[a.n_chunks - 1]:
+        if a.n_chunks == a.room:
+            a.room = a.room * 2 + 16
+            p = realloc(a.chunks, a.room * sizeof(void*))
+            if p == NULL:
+                return NULL
+            a.chunks = <void**>p
+            p = realloc(a.sizes, a.room * sizeof(uint64_t))
+            if p == NULL:
+                return NULL
+            a.sizes = <uint64_t*>p
+        chunk = size if size > CHUNK else CHUNK
+        p = mem_alloc(chunk)
+        if p == NULL:
+            return NULL
+        a.chunks[a.n_chunks] = p
+        a.sizes[a.n_chunks] = chunk
+        a.n_chunks += 1
+        a.at = 0
+    a.at += size
+    return <uint8_t*>a.chunks[a.n_chunks - 1] + a.at - size
+
+
+cdef void arena_release(Arena* a) noexcept nogil:
+    cdef uint64_t i
+    for i in range(a.n_chunks):
+        mem_free(a.chunks[i], a.sizes[i])
+    free(a.chunks)
+    free(a.sizes)
+    a.chunks = NULL
+    a.sizes = NULL
+    a.n_chunks = a.room = a.at = 0
+
+
+cdef inline uint64_t slot_hash(const Slot* slot) noexcept nogil:
+    cdef Key key
+    if slot.hi >> 56 == 0xFF:
+        return slot.lo
+    key.lo = slot.lo
+    key.hi = slot.hi
+    return hash_key(key)
+
+
+cdef bint table_grow(Table* t) noexcept nogil:
+    cdef uint64_t capacity = (t.mask + 1) * 2 if t.slots != NULL else FIRST_SLOTS, i, j
+    cdef Slot* old = t.slots
+    cdef Slot* slots = <Slot*>mem_alloc(capacity * sizeof(Slot))
+    if slots == NULL:
+        return False
+    if old != NULL:
+        for i in range(t.mask + 1):
+            if old[i].hi:
+                j = slot_hash(&old[i]) & (capacity - 1)
+                while slots[j].hi:
+                    j = (j + 1) & (capacity - 1)
+                slots[j] = old[i]
+        mem_free(old, (t.mask + 1) * sizeof(Slot))
+    t.slots = slots
+    t.mask = capacity - 1
+    return True
+
+
+cdef inline bint table_full(const Table* t) noexcept nogil:
+    return t.slots == NULL or t.used * 8 >= (t.mask + 1) * 5
+
+
+cdef inline bint add_key(Table* t, Key key, uint64_t hash, uint64_t count) noexcept nogil:
+    """Count a short word. False: out of memory."""
+    cdef Slot* slot
+    cdef uint64_t i
+    if table_full(t) and not table_grow(t):
+        return False
+    i = hash & t.mask
+    while True:
+        slot = &t.slots[i]
+        if slot.lo == key.lo and slot.hi == key.hi:
+            slot.count += count
+            return True
+        if slot.hi == 0:
+            slot.lo = key.lo
+            slot.hi = key.hi
+            slot.count = count
+            t.used += 1
+            return True
+        i = (i + 1) & t.mask
+
+
+cdef Slot* find_long(Table* t, const uint8_t* p, uint64_t n, uint64_t hash) noexcept nogil:
+    """The slot of a long word, or the empty slot where it belongs; NULL when memory is out."""
+    cdef Slot* slot
+    cdef uint64_t i, length
+    cdef const uint8_t* bytes
+    if table_full(t) and not table_grow(t):
+        return NULL
+    i = hash & t.mask
+    while True:
+        slot = &t.slots[i]
+        if slot.hi == 0:
+            return slot
+        if slot.lo == hash and slot.hi >> 56 == 0xFF:
+            bytes = slot_bytes(slot, &length)
+            if length == n and memcmp(bytes, p, n) == 0:
+                return slot
+        i = (i + 1) & t.mask
+
+
+cdef bint add_long(Table* t, Arena* arena, const uint8_t* p, uint64_t n, uint64_t hash, uint64_t count) noexcept nogil:
+    cdef Slot* slot = find_long(t, p, n, hash)
+    cdef uint8_t* record
+    if slot == NULL:
+        return False
+    if slot.hi == 0:
+        record = arena_take(arena, n + 4)
+        if record == NULL:
+            return False
+        (<uint32_t*>record)[0] = <uint32_t>n
+        memcpy(record + 4, p, n)
+        slot.lo = hash
+        slot.hi = LONG_MARK | <uint64_t>record
+        t.used += 1
+    slot.count += count
+    return True
+
+
+cdef bint absorb(Table* into, const Table* other) noexcept nogil:
+    """Add the counts of other; long words stay where their bytes are."""
+    cdef uint64_t i, length
+    cdef const Slot* slot
+    cdef Slot* target
+    cdef Key key
+    if other.slots == NULL:
+        return True
+    for i in range(other.mask + 1):
+        slot = &other.slots[i]
+        if slot.hi == 0:
+            continue
+        if slot.hi >> 56 != 0xFF:
+            key.lo = slot.lo
+            key.hi = slot.hi
+            if not add_key(into, key, hash_key(key), slot.count):
+                return False
+            continue
+        target = find_long(into, slot_bytes(slot, &length), (<const uint32_t*>(slot.hi & ADDRESS))[0], slot.lo)
+        if target == NULL:
+            return False
+        if target.hi == 0:
+            into.used += 1
+            target.lo = slot.lo
+            target.hi = slot.hi
+        target.count += slot.count
+    return True
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Counting one stretch of text.
+
+cdef struct Item:
+    Key key
+    uint64_t hash
+
+
+cdef size_t TOO_LONG = <size_t>-2
+cdef size_t NO_MEMORY = <size_t>-1
+
+
+cdef size_t count_text(Table* tables, Arena* arena, Scan* scan, size_t drop, uint64_t* pretokens_out) noexcept nogil:
+    """Count the pretokens of scan up to its end but for the last `drop` (0 or 2); offset of the first one not counted."""
+    cdef uint64_t ends[BATCH + 2]
+    cdef Item items[BATCH]
+    cdef size_t start = scan.at, held = 0, count, take, k, n_short, length, end
+    cdef const uint8_t* s = scan.s
+    cdef uint64_t hash
+    while True:
+        # ends[0..held) wait from the round before, because they may be among the last `drop`.
+        count = held + scan_next(scan, ends + held, BATCH)
+        if count <= drop:
+            return start
+        take = count - drop     # at most BATCH, since held never exceeds drop
+        n_short = 0
+        for k in range(take):
+            end = ends[k]
+            length = end - start
+            if scan.scheme == SCHEME_WHITESPACE and class_and_length(s + start, length) & WHITE:
+                start = end
+                continue
+            if length <= kShortKey:
+                if start + 16 <= scan.n:
+                    items[n_short].key = short_key(s + start, length)
+                else:
+                    items[n_short].key = short_key_exact(s + start, length)
+                hash = hash_key(items[n_short].key)
+                items[n_short].hash = hash
+                n_short += 1
+                prefetch_write(&tables[hash >> PARTITION_SHIFT].slots[hash & tables[hash >> PARTITION_SHIFT].mask])
+            else:
+                if length > LONGEST_WORD:
+                    return TOO_LONG
+                hash = hash_bytes(s + start, length)
+                if not add_long(&tables[hash >> PARTITION_SHIFT], arena, s + start, length, hash, 1):
+                    return NO_MEMORY
+            start = end
+        for k in range(n_short):
+            hash = items[k].hash
+            if not add_key(&tables[hash >> PARTITION_SHIFT], items[k].key, hash, 1):
+                return NO_MEMORY
+        pretokens_out[0] += take
+        held = count - take
+        for k in range(held):
+            ends[k] = ends[take + k]
+
+
+cdef size_t last_line_end(const uint8_t* s, size_t begin, size_t n) noexcept nogil:
+    while n > begin and s[n - 1] != 10:
+        n -= 1
+    return n
+
+
+cdef size_t whole_characters(const uint8_t* s, size_t begin, size_t n) noexcept nogil:
+    """n without the bytes of a last character that is not complete."""
+    cdef size_t back
+    for back in range(1, 4):
+        if n < begin + back:
+            break
+        if s[n - back] >= 0xC0:
+            if (s[n - back] >= 0xF0 and back < 4) or (s[n - back] >= 0xE0 and back < 3) or back < 2:
+                return n - back
+            break
+        if s[n - back] < 0x80:
+            break
+    return n
+
+
+cdef class CountWorker:
+    """The tables of one thread. Not safe to share between threads; release of the GIL is inside."""
+
+    cdef Table tables[PARTITIONS]
+    cdef Arena* arena
+    cdef int scheme
+    cdef int tier
+    cdef bint lines
+    cdef readonly uint64_t pretokens
+
+    def __cinit__(self, str scheme not None, *, bint lines, str tier=None):
+        self.scheme = scheme_id(scheme)
+        self.tier = best_tier() if tier is None else tier_id(tier)
+        self.lines = lines
+        self.arena = <Arena*>malloc(sizeof(Arena))
+        if self.arena == NULL:
+            raise MemoryError()
+        self.arena.chunks = NULL
+        self.arena.sizes = NULL
+        self.arena.n_chunks = self.arena.room = self.arena.at = 0
+        for p in range(PARTITIONS):
+            self.tables[p].used = self.tables[p].mask = 0
+            self.tables[p].slots = NULL
+            if not table_grow(&self.tables[p]):
+                raise MemoryError()
+
+    def __dealloc__(self):
+        for p in range(PARTITIONS):
+            if self.tables[p].slots != NULL:
+                mem_free(self.tables[p].slots, (self.tables[p].mask + 1) * sizeof(Slot))
+        if self.arena != NULL:
+            arena_release(self.arena)
+            free(self.arena)
+
+    def feed(self, data, size_t start, size_t stop, bint final):
+        """Count ``data[start:stop]``, which begins at the start of a text or at a cut; returns the offset up to which it was.
+
+        When not ``final``, what a continuation could change is left: all after the last line end, or, if there is
+        no line end or text is not cut into lines, the last two pretokens.
+        """
+        cdef const uint8_t[::1] view = data
+        cdef size_t done = start, error, checked = start
+        cdef size_t upto = stop
+        cdef Scan scan
+        if start >= stop:
+            return start
+        if stop > <size_t>view.shape[0]:
+            raise ValueError("stop is past the end of data")
+        self.check()
+        with nogil:
+            scan.s = &view[0]
+            scan.at = start
+            scan.scheme = self.scheme
+            scan.tier = self.tier
+            scan.lines = self.lines
+            if not final:
+                if self.lines:
+                    upto = last_line_end(scan.s, start, stop)
+                if not self.lines or upto == start:
+                    upto = whole_characters(scan.s, start, stop)
+            error = start + utf8_first_error(scan.s + start, upto - start)
+            if error == upto:
+                scan.n = upto
+                final = final or (self.lines and upto > start and scan.s[upto - 1] == 10)
+                done = count_text(self.tables, self.arena, &scan, 0 if final else 2, &self.pretokens)
+        if error != upto:
+            raise UnicodeDecodeError("utf-8", bytes(view[error:error + 4]), 0, 1, f"invalid UTF-8 at offset {error}")
+        if done == NO_MEMORY:
+            raise MemoryError("no memory for the table of distinct words")
+        if done == TOO_LONG:
+            raise OverflowError("a pretoken is longer than 4 GiB")
+        return done
+
+    def feed_documents(self, list documents not None):
+        """Count each of a list of UTF-8 byte strings as a text of its own (the caller vouches for the encoding)."""
+        cdef Py_ssize_t n = len(documents), i
+        cdef const uint8_t** starts
+        cdef size_t* sizes
+        cdef size_t done = 0
+        cdef Scan scan
+        self.check()
+        starts = <const uint8_t**>malloc(n * sizeof(void*) + 1)
+        sizes = <size_t*>malloc(n * sizeof(size_t) + 1)
+        try:
+            if starts == NULL or sizes == NULL:
+                raise MemoryError()
+            for i in range(n):
+                item = documents[i]
+                if type(item) is not bytes:
+                    raise TypeError(f"document {i} is {type(item).__name__}, expected bytes")
+                starts[i] = <const uint8_t*>PyBytes_AS_STRING(item)
+                sizes[i] = PyBytes_GET_SIZE(item)
+            with nogil:
+                scan.scheme = self.scheme
+                scan.tier = self.tier
+                scan.lines = self.lines
+                for i in range(n):
+                    scan.s = starts[i]
+                    scan.n = sizes[i]
+                    scan.at = 0
+                    if sizes[i]:
+                        done = count_text(self.tables, self.arena, &scan, 0, &self.pretokens)
+                        if done == NO_MEMORY or done == TOO_LONG:
+                            break
+        finally:
+            free(starts)
+            free(sizes)
+        if done == NO_MEMORY:
+            raise MemoryError("no memory for the table of distinct words")
+        if done == TOO_LONG:
+            raise OverflowError("a pretoken is longer than 4 GiB")
+
+    def add_words(self, words):
+        """Count pairs of a non-empty byte string and how often it occurs."""
+        cdef uint64_t hash, count
+        cdef size_t n
+        cdef const uint8_t* p
+        cdef Key key
+        cdef bint ok
+        self.check()
+        for word, times in words:
+            if type(word) is not bytes or not word:
+                raise TypeError(f"expected a non-empty bytes word, got {word!r}")
+            if times < 1:
+                raise ValueError(f"count of {word!r} is {times}, expected at least 1")
+            count = times
+            n = PyBytes_GET_SIZE(word)
+            if n > LONGEST_WORD:
+                raise OverflowError("a pretoken is longer than 4 GiB")
+            p = <const uint8_t*>PyBytes_AS_STRING(word)
+            if n <= kShortKey:
+                key = short_key_exact(p, n)
+                hash = hash_key(key)
+                ok = add_key(&self.tables[hash >> PARTITION_SHIFT], key, hash, count)
+            else:
+                hash = hash_bytes(p, n)
+                ok = add_long(&self.tables[hash >> PARTITION_SHIFT], self.arena, p, n, hash, count)
+            if not ok:
+                raise MemoryError("no memory for the table of distinct words")
+            self.pretokens += count
+
+    @property
+    def distinct(self):
+        """Number of distinct words so far; may be read by another thread for display."""
+        cdef uint64_t n = 0
+        for p in range(PARTITIONS):
+            n += self.tables[p].used
+        return n
+
+    cdef int check(self) except -1:
+        if self.arena == NULL:
+            raise ValueError("this worker's counts were handed over by combine()")
+        return 0
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Combining.
+
+cdef struct Combine:
+    Table** tables      # [worker][partition]
+    int n_workers
+    int n_threads
+    bint* failed
+
+
+cdef void combine_task(void* context, int thread) noexcept nogil:
+    cdef Combine* c = <Combine*>context
+    cdef int p = thread, w
+    cdef Table* t
+    while p < PARTITIONS:
+        for w in range(1, c.n_workers):
+            t = &c.tables[w][p]
+            if not absorb(&c.tables[0][p], t):
+                c.failed[0] = True
+            mem_free(t.slots, (t.mask + 1) * sizeof(Slot))
+            t.slots = NULL
+        p += c.n_threads
+
+
+cdef class WordCounts:
+    """Distinct words with their counts; made by :func:`combine`."""
+
+    def __cinit__(self):
+        self.arenas = NULL
+        self.n_arenas = 0
+        for p in range(PARTITIONS):
+            self.tables[p].slots = NULL
+            self.tables[p].mask = self.tables[p].used = 0
+
+    def __dealloc__(self):
+        self.release()
+
+    cdef void release(self) noexcept:
+        """Free everything; afterwards there are no words."""
+        cdef int a
+        for p in range(PARTITIONS):
+            if self.tables[p].slots != NULL:
+                mem_free(self.tables[p].slots, (self.tables[p].mask + 1) * sizeof(Slot))
+            self.tables[p].slots = NULL
+            self.tables[p].mask = self.tables[p].used = 0
+        for a in range(self.n_arenas):
+            arena_release(&self.arenas[a])
+        free(self.arenas)
+        self.arenas = NULL
+        self.n_arenas = 0
+
+    def __len__(self):
+        cdef uint64_t n = 0
+        for p in range(PARTITIONS):
+            n += self.tables[p].used
+        return n
+
+    def items(self):
+        """All (word, count) as a list, in no particular order."""
+        cdef uint64_t i, length
+        cdef const uint8_t* bytes
+        cdef list out = []
+        for p in range(PARTITIONS):
+            if self.tables[p].slots == NULL:
+                continue
+            for i in range(self.tables[p].mask + 1):
+                if self.tables[p].slots[i].hi:
+                    bytes = slot_bytes(&self.tables[p].slots[i], &length)
+                    word = PyBytes_FromStringAndSize(<const char*>bytes, length)
+                    out.append((word, self.tables[p].slots[i].count))
+        return out
+
+
+def combine(list workers not None, int threads=1):
+    """Add up the counts of all workers, which lose them."""
+    cdef WordCounts out = WordCounts()
+    cdef int n = len(workers), w, p
+    cdef bint failed = False
+    cdef CountWorker worker
+    cdef Combine job
+    cdef Pool* pool
+    if n == 0:
+        return out
+    for worker in workers:
+        worker.check()
+    job.tables = <Table**>malloc(n * sizeof(Table*))
+    out.arenas = <Arena*>malloc(n * sizeof(Arena))
+    if job.tables == NULL or out.arenas == NULL:
+        free(job.tables)
+        raise MemoryError()
+    for w in range(n):
+        worker = workers[w]
+        job.tables[w] = worker.tables
+        out.arenas[w] = worker.arena[0]
+        free(worker.arena)
+        worker.arena = NULL
+    out.n_arenas = n
+    threads = max(1, min(threads, PARTITIONS))
+    job.n_workers = n
+    job.n_threads = threads
+    job.failed = &failed
+    pool = new Pool(threads)
+    with nogil:
+        pool.run(combine_task, &job)
+        del pool
+    worker = workers[0]
+    for p in range(PARTITIONS):
+        out.tables[p] = worker.tables[p]
+        worker.tables[p].slots = NULL
+        worker.tables[p].used = 0
+    for w in range(1, n):
+        worker = workers[w]
+        for p in range(PARTITIONS):
+            worker.tables[p].used = 0
+    free(job.tables)
+    if failed:
+        raise MemoryError("no memory for the table of distinct words")
+    return out

@@ -1,0 +1,236 @@
+"""From word counts to one flat array of symbols ordered by count (a counting sort), in parallel by partition."""
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc, qsort, realloc
+from libc.string cimport memset
+
+from bpetk._counter cimport PARTITIONS, Slot, Table, WordCounts, slot_bytes
+from bpetk._native cimport Pool, mem_alloc, mem_free
+
+cdef enum:
+    DENSE = 4096            # counts below it are sorted by a histogram, the few above it by comparison
+
+cdef struct Heavy:
+    uint64_t count
+    const Slot* slot
+
+cdef struct Part:
+    # What one thread found in its partitions. INVARIANT: thread t owns partitions t, t + threads, ...
+    uint64_t room[DENSE]    # first symbols needed for each count, then where the next word of it goes
+    Heavy* heavy
+    uint64_t n_heavy
+    uint64_t heavy_room
+    int64_t total_bytes
+    int64_t single_latin
+    int64_t single_other
+    bint failed
+
+cdef struct Job:
+    Layout* out
+    const Table* tables
+    const uint32_t* byte_ids
+    Part* parts
+    int threads
+    uint32_t separator
+
+
+cdef void measure_task(void* context, int thread) noexcept nogil:
+    cdef Job* job = <Job*>context
+    cdef Part* part = &job.parts[thread]
+    cdef const Slot* slot
+    cdef const uint8_t* bytes
+    cdef uint64_t i, length
+    cdef void* grown
+    cdef int p = thread
+    while p < PARTITIONS:
+        if job.tables[p].slots != NULL:
+            for i in range(job.tables[p].mask + 1):
+                slot = &job.tables[p].slots[i]
+                if slot.hi == 0:
+                    continue
+                bytes = slot_bytes(slot, &length)
+                part.total_bytes += <int64_t>(length * slot.count)
+                if length == 1:
+                    if c"a" <= bytes[0] | 0x20 <= c"z":
+                        part.single_latin += slot.count
+                    else:
+                        part.single_other += slot.count
+                elif slot.count < DENSE:
+                    part.room[slot.count] += length + 1
+                else:
+                    if part.n_heavy == part.heavy_room:
+                        part.heavy_room = part.heavy_room * 2 + 1024
+                        grown = realloc(part.heavy, part.heavy_room * sizeof(Heavy))
+                        if grown == NULL:
+                            part.failed = True
+                            return
+                        part.heavy = <Heavy*>grown
+                    part.heavy[part.n_heavy].count = slot.count
+                    part.heavy[part.n_heavy].slot = slot
+                    part.n_heavy += 1
+        p += job.threads
+
+
+cdef inline uint64_t write_word(sym_t* sym, uint64_t at, const Slot* slot, const Job* job) noexcept nogil:
+    cdef uint64_t length, i
+    cdef const uint8_t* bytes = slot_bytes(slot, &length)
+    for i in range(length):
+        sym[at + i] = <sym_t>job.byte_ids[bytes[i]]
+    sym[at + length] = <sym_t>job.separator
+    return at + length + 1
+
+
+cdef void write_partitions(sym_t* sym, const Job* job, Part* part, int thread) noexcept nogil:
+    cdef const Slot* slot
+    cdef uint64_t i
+    cdef int p = thread
+    while p < PARTITIONS:
+        if job.tables[p].slots != NULL:
+            for i in range(job.tables[p].mask + 1):
+                slot = &job.tables[p].slots[i]
+                if slot.hi and slot.count < DENSE and slot.hi >> 56 != 1:
+                    part.room[slot.count] = write_word(sym, part.room[slot.count], slot, job)
+        p += job.threads
+
+
+cdef void write_task(void* context, int thread) noexcept nogil:
+    cdef Job* job = <Job*>context
+    if job.out.wide:
+        write_partitions(<uint32_t*>job.out.sym, job, &job.parts[thread], thread)
+    else:
+        write_partitions(<uint16_t*>job.out.sym, job, &job.parts[thread], thread)
+
+
+cdef int heavier(const void* a, const void* b) noexcept nogil:
+    cdef uint64_t x = (<const Heavy*>a).count, y = (<const Heavy*>b).count
+    return -1 if x > y else (1 if x < y else 0)
+
+
+cdef bint add_class(Layout* out, uint64_t bound, int64_t weight) noexcept nogil:
+    cdef void* grown
+    if out.n_classes + 2 > out.classes_room:
+        out.classes_room = out.classes_room * 2 + 256
+        grown = realloc(out.bounds, out.classes_room * sizeof(uint64_t))
+        if grown == NULL:
+            return False
+        out.bounds = <uint64_t*>grown
+        grown = realloc(out.weights, out.classes_room * sizeof(int64_t))
+        if grown == NULL:
+            return False
+        out.weights = <int64_t*>grown
+    out.bounds[out.n_classes] = bound
+    out.weights[out.n_classes] = weight
+    out.n_classes += 1
+    out.bounds[out.n_classes] = <uint64_t>-1
+    out.weights[out.n_classes] = 0
+    return True
+
+
+cdef int place(Job* job, Heavy* heavy, uint64_t n_heavy) noexcept nogil:
+    """Give every class its stretch of the array, write the heavy words and set where each thread writes the others."""
+    cdef Layout* out = job.out
+    cdef uint64_t at = 1, i, length, total = 1
+    cdef int64_t c
+    cdef int t
+    for i in range(n_heavy):
+        slot_bytes(heavy[i].slot, &length)
+        total += length + 1
+    for t in range(job.threads):
+        for c in range(1, DENSE):
+            total += job.parts[t].room[c]
+    out.n_sym = total
+    out.sym = mem_alloc(total * (4 if out.wide else 2))
+    if out.sym == NULL:
+        return -1
+    if out.wide:
+        (<uint32_t*>out.sym)[0] = job.separator
+    else:
+        (<uint16_t*>out.sym)[0] = <uint16_t>job.separator
+    for i in range(n_heavy):
+        if i == 0 or heavy[i].count != heavy[i - 1].count:
+            if not add_class(out, at, heavy[i].count):
+                return -1
+        if out.wide:
+            at = write_word(<uint32_t*>out.sym, at, heavy[i].slot, job)
+        else:
+            at = write_word(<uint16_t*>out.sym, at, heavy[i].slot, job)
+    for c in range(DENSE - 1, 0, -1):
+        total = at
+        for t in range(job.threads):
+            length = job.parts[t].room[c]
+            job.parts[t].room[c] = at
+            at += length
+        if at != total and not add_class(out, total, c):
+            return -1
+    if out.n_classes == 0 and not add_class(out, 0, 0):
+        return -1
+    return 0
+
+
+cdef int layout_words(
+    Layout* out, WordCounts words, const uint32_t* byte_ids, uint32_t separator, Pool* pool
+) except? -2:
+    cdef Job job
+    cdef Heavy* heavy
+    cdef uint64_t n_heavy = 0, i
+    cdef int t, status = -1
+    cdef bint wide = out.wide
+    memset(out, 0, sizeof(Layout))
+    out.wide = wide
+    job.out = out
+    job.tables = words.tables
+    job.byte_ids = byte_ids
+    job.separator = separator
+    job.threads = pool.workers()
+    job.parts = <Part*>mem_alloc(job.threads * sizeof(Part))
+    if job.parts == NULL:
+        return -1
+    with nogil:
+        pool.run(measure_task, &job)
+        for t in range(job.threads):
+            n_heavy += job.parts[t].n_heavy
+            out.total_bytes += job.parts[t].total_bytes
+            out.single_latin += job.parts[t].single_latin
+            out.single_other += job.parts[t].single_other
+        heavy = <Heavy*>malloc(n_heavy * sizeof(Heavy) + 1)
+        if heavy != NULL:
+            n_heavy = 0
+            status = 0
+            for t in range(job.threads):
+                if job.parts[t].failed:
+                    status = -1
+                for i in range(job.parts[t].n_heavy):
+                    heavy[n_heavy] = job.parts[t].heavy[i]
+                    n_heavy += 1
+            qsort(heavy, n_heavy, sizeof(Heavy), heavier)
+            if status == 0:
+                status = place(&job, heavy, n_heavy)
+            if status == 0:
+                pool.run(write_task, &job)
+        free(heavy)
+        for t in range(job.threads):
+            free(job.parts[t].heavy)
+        mem_free(job.parts, job.threads * sizeof(Part))
+    words.release()
+    return status
+
+
+cdef void layout_release(Layout* layout) noexcept nogil:
+    mem_free(layout.sym, layout.n_sym * (4 if layout.wide else 2))
+    free(layout.bounds)
+    free(layout.weights)
+    layout.sym = NULL
+    layout.bounds = NULL
+    layout.weights = NULL
+
+
+cdef uint64_t class_at(const Layout* layout, uint64_t position) noexcept nogil:
+    """The class c with bounds[c] <= position < bounds[c + 1] (0 for what stands before the first word)."""
+    cdef uint64_t low = 0, high = layout.n_classes, middle
+    while high - low > 1:
+        middle = (low + high) >> 1
+        if layout.bounds[middle] <= position:
+            low = middle
+        else:
+            high = middle
+    return low

@@ -1,0 +1,88 @@
+// Memory for big flat arrays: zero-filled, cache-line aligned, returned to the system when freed.
+// Blocks of at least kMapThreshold bytes come straight from the kernel, so that freeing them lowers the resident size;
+// those of at least two huge pages ask for huge pages before the first touch (asking later has no effect on it).
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#if defined(__linux__) || defined(__APPLE__)
+#include <sys/mman.h>
+#define BPETK_HAVE_MMAP 1
+#endif
+#if defined(_MSC_VER)
+#include <intrin.h>
+#include <malloc.h>
+#endif
+
+namespace bpetk {
+
+constexpr size_t kMapThreshold = size_t{1} << 17;
+constexpr size_t kHugePage = size_t{1} << 21;
+constexpr size_t kCacheLine = 64;
+
+inline size_t mem_rounded(size_t bytes) {
+    size_t unit = bytes >= kMapThreshold ? 4096 : kCacheLine;
+    return (bytes + unit - 1) / unit * unit;
+}
+
+// Zero-filled memory for `bytes` bytes, or nullptr when there is none. Free with mem_free(pointer, the same bytes).
+inline void* mem_alloc(size_t bytes) noexcept {
+    size_t size = mem_rounded(bytes ? bytes : 1);
+#if defined(BPETK_HAVE_MMAP)
+    if (size >= kMapThreshold) {
+        void* p = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (p == MAP_FAILED) return nullptr;
+#if defined(MADV_HUGEPAGE)
+        if (size >= 2 * kHugePage) madvise(p, size, MADV_HUGEPAGE);
+#endif
+        return p;
+    }
+#endif
+#if defined(_MSC_VER)
+    void* p = _aligned_malloc(size, kCacheLine);
+#else
+    void* p = std::aligned_alloc(kCacheLine, size);
+#endif
+    if (p) std::memset(p, 0, size);
+    return p;
+}
+
+inline void mem_free(void* p, size_t bytes) noexcept {
+    if (!p) return;
+#if defined(BPETK_HAVE_MMAP)
+    size_t size = mem_rounded(bytes ? bytes : 1);
+    if (size >= kMapThreshold) {
+        munmap(p, size);
+        return;
+    }
+#else
+    (void)bytes;
+#endif
+#if defined(_MSC_VER)
+    _aligned_free(p);
+#else
+    std::free(p);
+#endif
+}
+
+inline void prefetch_read(const void* p) noexcept {
+#if defined(_MSC_VER)
+#if defined(_M_X64)
+    _mm_prefetch(static_cast<const char*>(p), 3);
+#endif
+#else
+    __builtin_prefetch(p, 0, 3);
+#endif
+}
+
+inline void prefetch_write(const void* p) noexcept {
+#if defined(_MSC_VER)
+    prefetch_read(p);
+#else
+    __builtin_prefetch(p, 1, 3);
+#endif
+}
+
+}  // namespace bpetk
