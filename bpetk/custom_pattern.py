@@ -59,7 +59,9 @@ class _Node:
     plain
         Whether it is made of single characters and ``|`` only.
     assertion
-        Whether it looks around and consumes nothing, so that a quantifier is an error.
+        Whether it, or one of its alternatives, only looks around: Oniguruma lets no quantifier follow.
+    dot
+        Whether it is ``.``, groups around it not counted.
     repeat
         ``"greedy"`` or ``"lazy"`` if it is one quantified thing, groups around it not counted.
     """
@@ -68,6 +70,7 @@ class _Node:
     nullable: bool = False
     plain: bool = False
     assertion: bool = False
+    dot: bool = False
     repeat: str = ""
 
 
@@ -137,7 +140,8 @@ class _Parser:
         while self.takes("|"):
             other = self.sequence()
             parts = (*node.parts, "|", *other.parts)
-            node = _Node(parts, node.nullable or other.nullable, node.plain and other.plain)
+            either = node.assertion or other.assertion
+            node = _Node(parts, node.nullable or other.nullable, node.plain and other.plain, either)
         return node
 
     def sequence(self) -> _Node:
@@ -168,7 +172,10 @@ class _Parser:
         low, high, mode = found
         written = self.text[at : self.at]
         if node.assertion:
-            self.refuse(written, at, "it repeats something that has no length")
+            self.refuse(written, at, "it would repeat something that only looks around")
+        if high is None and node.dot:
+            reason = r"after an assertion Oniguruma misses such matches; write [^\n] for the dot"
+            self.refuse(self.text[start : self.at], start, reason)
         if node.nullable and (high is None or high > 1):
             self.refuse(written, at, f"{self.text[start:at]!r} can be empty; engines repeat that differently")
         if node.repeat and "lazy" in (node.repeat, "lazy" if mode == "?" else ""):
@@ -219,7 +226,7 @@ class _Parser:
         if char == "[":
             return self.single(self.char_class(at), at)
         if char == ".":
-            return self.single(complement(NEWLINE), at)
+            return replace(self.single(complement(NEWLINE), at), dot=True)
         if char in "^$":
             return _anchors()[char]
         return self.single(points(char), at)

@@ -41,3 +41,15 @@ class UnknownTokenError(BpetkError, KeyError):
 
 class MissingDependencyError(BpetkError, ImportError):
     """An optional library is needed for this call; the message holds the install command."""
+
+
+class DocumentTypeError(BpetkError, TypeError):
+    """A document of an iterator is not a ``str`` (or a list of them)."""
+
+
+class VocabularySizeWarning(UserWarning):
+    """A text gave fewer tokens than were asked for; the message says why."""
+
+
+class SlowPathWarning(UserWarning):
+    """A custom pattern runs on the ``regex`` package, one to two orders slower than the named schemes."""

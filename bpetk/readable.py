@@ -14,7 +14,7 @@ def _pieces(token: bytes) -> Iterator[str]:
                 char = token[at : at + length].decode("utf-8")
             except UnicodeDecodeError:
                 continue
-            if char == "\\" or char == '"':
+            if char in '\\"':
                 yield "\\" + char
             elif char.isprintable():
                 yield char
@@ -40,8 +40,8 @@ def readable(token: bytes) -> str:
     Returns
     -------
     str
-        Different tokens are shown differently: backslash and quote are escaped too, and a character above U+007F that
-        cannot be printed is written with ``\u``, which no stray byte is.
+        Different tokens are shown differently: backslash and quote are escaped too, and a character above
+        U+007F that cannot be printed is written with ``\u``, which no stray byte is.
 
     Examples
     --------

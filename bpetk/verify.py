@@ -1,4 +1,4 @@
-"""Equality checks against the reference libraries: train with both, compare merges and vocabulary in order."""
+"""Equality checks against the reference libraries: train with both, compare what was learned, in order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
 from bpetk.alphabet import from_byte_level
+from bpetk.api import train
+from bpetk.corpus import native_encoding, resolve
 from bpetk.errors import ConfigError, MissingDependencyError
+from bpetk.interop.huggingface import to_tokenizer_json
 from bpetk.pretokenizers import Scheme, custom_scheme, get_scheme
 from bpetk.readable import readable, readable_pair
 
@@ -136,14 +139,106 @@ def first_difference(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str 
                 f"bpetk learned {len(a):,} merges, the reference {len(b):,}; the first {same:,} are equal, "
                 f"then {who} goes on with {_show_pair(longer[same])}"
             )
-        return f"merge {same:,} (the first is 0): bpetk has {_show_pair(a[same])}, the reference {_show_pair(b[same])}"
-    for (our_id, our_token), (their_id, their_token) in zip(
-        left := _by_id(ours["model"]), right := _by_id(theirs["model"]), strict=False
-    ):
-        if (our_id, our_token) != (their_id, their_token):
-            return f"vocabulary: bpetk has id {our_id} = {_show(our_token)}, the reference {their_id} = {_show(their_token)}"
+        our_pair, their_pair = _show_pair(a[same]), _show_pair(b[same])
+        return f"merge {same:,} (the first is 0): bpetk has {our_pair}, the reference {their_pair}"
+    left, right = _by_id(ours["model"]), _by_id(theirs["model"])
+    for (our_id, our), (their_id, their) in zip(left, right, strict=False):
+        if (our_id, our) != (their_id, their):
+            return (
+                f"vocabulary: bpetk has id {our_id} = {_show(our)}, the reference {their_id} = {_show(their)}"
+            )
     if len(left) != len(right):
         return f"vocabulary: bpetk has {len(left):,} entries, the reference {len(right):,}"
     if ours["added_tokens"] != theirs["added_tokens"]:
         return f"added tokens: bpetk has {ours['added_tokens']}, the reference {theirs['added_tokens']}"
     return None
+
+
+def verify_train(
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    vocab_size: int,
+    *,
+    against: Literal["hf"] = "hf",
+    scheme: str = "cl100k",
+    pattern: str | None = None,
+    special_tokens: Sequence[str] = (),
+    min_frequency: int = 0,
+    max_token_length: int | None = None,
+    alphabet: Literal["bytes", "observed"] = "bytes",
+    encoding: str = "utf-8",
+    threads: int = 0,
+) -> VerifyResult:
+    """Train with bpetk and with a reference library on the same text, and compare what they learned.
+
+    Parameters
+    ----------
+    paths
+        Files, folders or globs, as in ``bpetk.train``; standard input cannot be used, since it is read twice.
+    vocab_size, scheme, pattern, special_tokens, min_frequency, max_token_length, alphabet, encoding, threads
+        As in ``bpetk.train``. The reference takes its number of threads from its own environment variable
+        ``RAYON_NUM_THREADS``.
+    against
+        ``"hf"``: `tokenizers`' ``BpeTrainer``. It counts pairs in 32 bits, so on text with more than 2**31 - 1
+        of one pair it is the reference that is wrong.
+
+    Returns
+    -------
+    VerifyResult
+        Whether merges, vocabulary and added tokens are equal, in order, and the first difference.
+
+    Raises
+    ------
+    MissingDependencyError
+        If the reference library is not installed.
+    ConfigError
+        For an unknown reference, standard input, and whatever ``bpetk.train`` refuses.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> text = pathlib.Path(tempfile.mkdtemp(), "corpus.txt")
+    >>> _ = text.write_text("low lower lowest, new newer newest\\n" * 3)
+    >>> verify_train(text, 270).identical
+    True
+    """
+    if against not in REFERENCES:
+        raise ConfigError(f"unknown reference {against!r}; known are {', '.join(REFERENCES)}")
+    files = resolve(paths)
+    for source in files:
+        if source.size is None:
+            raise ConfigError(
+                f"{source.name!r} can be read only once, and the text is needed twice: save it to a file"
+            )
+    options: dict[str, Any] = {
+        "special_tokens": tuple(special_tokens),
+        "min_frequency": min_frequency,
+        "max_token_length": max_token_length,
+        "alphabet": alphabet,
+    }
+    rule = get_scheme(scheme) if pattern is None else custom_scheme(pattern)
+    reference, trainer = hf_pipeline(rule, vocab_size, **options)
+    names = [source.name for source in files]
+    ours = train(
+        names, vocab_size, scheme=scheme, pattern=pattern, encoding=encoding, threads=threads, **options
+    )
+    if native_encoding(encoding):
+        reference.train(names, trainer)
+    else:
+        reference.train_from_iterator(_lines(names, encoding), trainer)
+    our_file, their_file = to_tokenizer_json(ours.model), json.loads(reference.to_str())
+    difference = first_difference(our_file, their_file)
+    return VerifyResult(
+        identical=difference is None,
+        compared=equal_merges(our_file["model"]["merges"], their_file["model"]["merges"]),
+        vocab_size=ours.vocab_size,
+        first_difference=difference,
+        ours=f"bpetk {version('bpetk')}",
+        theirs=f"tokenizers {version('tokenizers')}",
+    )
+
+
+def _lines(names: Sequence[str], encoding: str) -> Iterator[str]:
+    """Give the lines of files in an encoding other than UTF-8, which the reference cannot read by itself."""
+    for name in names:
+        with open(name, encoding=encoding, newline="\n") as file:
+            yield from file

@@ -46,21 +46,21 @@ class Program(click.Group):
         prog_name: str | None = None,
         complete_var: str | None = None,
         standalone_mode: bool = True,
-        windows_expand_args: bool = False,
         **extra: Any,
     ) -> NoReturn:
-        """Run, report errors and leave with the exit code.
+        """Run, report errors and leave with the exit code, whatever ``standalone_mode`` says.
 
-        Globs are expanded by the library, which can say which of them matched nothing.
+        Globs are left to the library, which can say which of them matched nothing.
         """
+        del standalone_mode
         for stream in (sys.stdout, sys.stderr):
-            # A token may hold any character; a terminal with a small charset must not turn that into an error.
+            # A token may hold any character; a terminal with a small charset must not make an error of it.
             with contextlib.suppress(AttributeError, ValueError):
                 stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
         state = {"json": False}  # set by a command that was asked for JSON
         try:
-            extra["obj"] = state
-            code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
+            settings = {**extra, "obj": state, "windows_expand_args": False}
+            code = super().main(args, prog_name, complete_var, standalone_mode=False, **settings)
         except click.ClickException as error:
             error.show()
             code = error.exit_code
@@ -73,7 +73,7 @@ class Program(click.Group):
         sys.exit(code if isinstance(code, int) else 0)
 
 
-@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
 def main() -> None:
     """Train exact byte-level BPE tokenizers, fast.

@@ -12,7 +12,11 @@ from bpetk.pretokenizers import SCHEMES
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 FILES = click.argument(
-    "files", nargs=-1, required=True, metavar="FILE|DIR|GLOB|-...", type=click.Path(readable=False, allow_dash=True)
+    "files",
+    nargs=-1,
+    required=True,
+    metavar="FILE|DIR|GLOB|-...",
+    type=click.Path(readable=False, allow_dash=True),
 )
 VOCAB = click.option(
     "--vocab",
@@ -23,7 +27,12 @@ VOCAB = click.option(
     help="Size of the vocabulary, special tokens and the 256 bytes included.",
 )
 THREADS = click.option(
-    "-j", "--threads", type=click.IntRange(min=0), default=0, metavar="N", help="Threads; 0, the default, is all cores."
+    "-j",
+    "--threads",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Threads; 0, the default, is all cores.",
 )
 
 
@@ -42,10 +51,18 @@ _TRAINING = [
     FILES,
     VOCAB,
     scheme_option("cl100k"),
-    click.option("--pattern", metavar="RE", help="A pattern of your own (Oniguruma syntax) in place of a scheme; slow."),
-    click.option("--special", multiple=True, metavar="TOKEN", help="A special token; may be repeated, order is kept."),
     click.option(
-        "--min-frequency", type=click.IntRange(min=0), default=0, metavar="K", help="Stop at pairs rarer than this."
+        "--pattern", metavar="RE", help="A pattern of your own (Oniguruma syntax) in place of a scheme; slow."
+    ),
+    click.option(
+        "--special", multiple=True, metavar="TOKEN", help="A special token; may be repeated, order is kept."
+    ),
+    click.option(
+        "--min-frequency",
+        type=click.IntRange(min=0),
+        default=0,
+        metavar="K",
+        help="Stop at pairs rarer than this.",
     ),
     click.option(
         "--max-token-length",
@@ -61,7 +78,11 @@ _TRAINING = [
         help="All 256 bytes, so that any text can be encoded, or only those in the corpus.",
     ),
     click.option(
-        "--encoding", default="utf-8", show_default=True, metavar="NAME", help="Encoding of the files, gb18030 say."
+        "--encoding",
+        default="utf-8",
+        show_default=True,
+        metavar="NAME",
+        help="Encoding of the files, gb18030 say.",
     ),
     THREADS,
 ]

@@ -1,11 +1,13 @@
-"""What a running training shows on standard error: a live line in a terminal, JSON lines on request, or nothing."""
+"""What a running training shows on standard error: live lines in a terminal, JSON lines, or nothing."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import sys
-from contextlib import AbstractContextManager, nullcontext
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import Protocol
 
@@ -15,6 +17,7 @@ from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElap
 from rich.progress import Progress as Bars
 
 from bpetk.cli.units import size_text
+from bpetk.errors import VocabularySizeWarning
 from bpetk.report import Progress
 
 _STAGES = {"count": "counting", "sort": "sorting", "merge": "merging"}
@@ -55,6 +58,7 @@ class LiveDisplay:
     """One line per stage that moves while the training runs and is gone when it ends."""
 
     def __init__(self, console: Console) -> None:
+        """Take the console to draw on; nothing is drawn yet."""
         bar = BarColumn(bar_width=20)
         amount, detail = TextColumn("{task.fields[amount]}"), TextColumn("{task.fields[detail]}", style="dim")
         title = TextColumn("{task.description:9}")
@@ -64,12 +68,14 @@ class LiveDisplay:
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Callback:
+        """Begin to draw, and give the callback."""
         self._bars.start()
         return self.update
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Remove the lines."""
         self._bars.stop()
 
     def update(self, progress: Progress) -> None:
@@ -98,3 +104,20 @@ def display(*, as_json: bool, quiet: bool) -> AbstractContextManager[Callback | 
     if not sys.stderr.isatty():
         return nullcontext()
     return LiveDisplay(Console(stderr=True))
+
+
+@contextmanager
+def notes(*, as_json: bool, quiet: bool) -> Iterator[None]:
+    """Show the warnings of the library as notes on standard error, those aside that the report repeats."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        if as_json:
+            click.echo(json.dumps({"event": "warning", "message": str(message)}), err=True)
+        else:
+            click.echo(f"note: {message}", err=True)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore" if quiet else "default", UserWarning)
+        warnings.simplefilter("ignore", VocabularySizeWarning)
+        warnings.showwarning = show
+        yield

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import json
-import warnings
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 
+from bpetk.api import train as train_tokenizer
 from bpetk.cli.options import training_arguments, training_options
-from bpetk.cli.progress import display
+from bpetk.cli.progress import display, notes
 from bpetk.cli.report import print_report
+from bpetk.model_file import _check_target as check_target
 
 _ROLES = ("bos", "eos", "pad", "unk")
 _GLOB = frozenset("*?[")
 
 
 def role_tokens(special: tuple[str, ...], roles: dict[str, str]) -> tuple[str, ...]:
-    """Add the tokens of the roles to the special tokens: specials first, then bos, eos, pad, unk, each text once."""
+    """Add the tokens of roles to the special tokens: specials, then bos, eos, pad, unk, each text once."""
     return tuple(dict.fromkeys([*special, *(roles[name] for name in _ROLES if name in roles)]))
 
 
 def default_output(files: tuple[str, ...], vocab_size: int) -> Path:
     """Name the output after the corpus: ``./<corpus>-bpe-<N>``.
 
-    A glob is named after the folder it looks into; of several inputs the first gives the name, and how many more
-    there were.
+    A glob is named after the folder it looks into; several inputs are named after the first, with the number of
+    the others.
     """
     name = files[0]
     path = Path(name)
@@ -44,17 +45,26 @@ def default_output(files: tuple[str, ...], vocab_size: int) -> Path:
 
 @click.command()
 @training_options
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Output folder. Default: ./<corpus>-bpe-<N>.")
-@click.option("--overwrite", is_flag=True, help="Replace the output folder, whatever made it.")
-@click.option("--bos", metavar="T", help="Token that begins a text; like the next three also a special token.")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), help="Output folder. Default: ./<corpus>-bpe-<N>."
+)
+@click.option(
+    "--overwrite", is_flag=True, help="Write into an output folder that holds other things; these stay."
+)
+@click.option(
+    "--bos", metavar="T", help="Token that begins a text; like the next three also a special token."
+)
 @click.option("--eos", metavar="T", help="Token that ends a text.")
 @click.option("--pad", metavar="T", help="Token that fills up a batch.")
 @click.option("--unk", metavar="T", help="Token for the unknown; byte-level models never need it.")
-@click.option("--json", "as_json", is_flag=True, help="Report as JSON on stdout, progress as JSON lines on stderr.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Report as JSON on stdout, progress as JSON lines on stderr."
+)
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors; with --json the report stays.")
 @click.pass_context
 def train(
     context: click.Context,
+    /,
     *,
     files: tuple[str, ...],
     out: Path | None,
@@ -65,8 +75,8 @@ def train(
 ) -> None:
     """Train a tokenizer on text files, folders, globs, or standard input (-).
 
-    Writes a folder that tokenizers and transformers load: tokenizer.json, tokenizer_config.json, manifest.json and,
-    where the scheme allows, vocab.json and merges.txt.
+    Writes a folder that tokenizers and transformers load: tokenizer.json, tokenizer_config.json,
+    manifest.json and, where the scheme allows, vocab.json and merges.txt.
 
     \b
     Examples:
@@ -78,14 +88,10 @@ def train(
     arguments = training_arguments(**options)
     arguments["special_tokens"] = role_tokens(arguments["special_tokens"], roles)
     target = out or default_output(files, arguments["vocab_size"])
+    check_target(target, overwrite)  # an hour of training must not end in a refusal
 
-    import bpetk  # here, so that --help and completion do not wait for the native modules
-
-    with warnings.catch_warnings():
-        # The report says the same, with the reason.
-        warnings.simplefilter("ignore", bpetk.errors.VocabularySizeWarning)
-        with display(as_json=as_json, quiet=quiet) as progress:
-            tokenizer = bpetk.train(files, progress=progress, hash_inputs=True, **arguments)
+    with notes(as_json=as_json, quiet=quiet), display(as_json=as_json, quiet=quiet) as progress:
+        tokenizer = train_tokenizer(files, progress=progress, hash_inputs=True, **arguments)
     tokenizer.save(target, overwrite=overwrite, roles=roles)
     report = tokenizer.train_report
     assert report is not None  # it is None for loaded tokenizers only

@@ -11,13 +11,11 @@ def size_text(count: int | float) -> str:
     >>> size_text(512), size_text(71_744), size_text(1_234_567_890)
     ('512 B', '71.7 kB', '1.23 GB')
     """
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(value) < 999.5:
-            break
+    value, units = float(count), ["TB", "GB", "MB", "kB", "B"]
+    while value >= 999.5 and len(units) > 1:
         value /= 1000
-    else:
-        unit = "TB"
+        units.pop()
+    unit = units[-1]
     return f"{value:.0f} {unit}" if unit == "B" or value >= 99.95 else f"{value:.3g} {unit}"
 
 

@@ -167,19 +167,19 @@ _RULES: dict[str, Rule] = {
     "cl100k_tiktoken": _cl100k_tiktoken,
     "qwen2": _qwen2,
     "o200k": _o200k,
+    "whitespace": lambda text, i: _run(text, i, lambda char: not _is_space(char)),
     "none": lambda text, i: len(text),
 }
 
 
 def _spans(text: str, scheme: str) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
+    rule = _RULES[scheme]
     i = 0
     while i < len(text):
         if scheme == "whitespace":
-            i = _run(text, i, _is_space)
-            end = _run(text, i, lambda char: not _is_space(char))
-        else:
-            end = _RULES[scheme](text, i)
+            i = _run(text, i, _is_space)  # dropped
+        end = rule(text, i)
         if end > i:
             spans.append((i, end))
         i = end

@@ -7,7 +7,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp, memcpy, memset
 
 from bpetk._native cimport (
     Key, Pool, class_and_length, hash_bytes, hash_key, kShortKey, mem_alloc, mem_free, prefetch_write, short_key,
@@ -17,7 +17,7 @@ from bpetk._scanner cimport Scan, best_tier, scan_next, scheme_id, tier_id
 from bpetk._types cimport SCHEME_WHITESPACE
 
 cdef enum:
-    BATCH = 256                     # pretokens looked up side by side, so that their cache misses overlap
+    BATCH = 512                     # pretokens looked up side by side, so that their cache misses overlap
     FIRST_SLOTS = 64
     CHUNK = 1 << 20
     PARTITION_SHIFT = 58            # 64 - log2(PARTITIONS)
@@ -221,6 +221,7 @@ cdef size_t count_text(Table* tables, Arena* arena, Scan* scan, size_t drop, uin
             if scan.scheme == SCHEME_WHITESPACE and class_and_length(s + start, length) & WHITE:
                 start = end
                 continue
+            pretokens_out[0] += 1
             if length <= kShortKey:
                 if start + 16 <= scan.n:
                     items[n_short].key = short_key(s + start, length)
@@ -241,7 +242,6 @@ cdef size_t count_text(Table* tables, Arena* arena, Scan* scan, size_t drop, uin
             hash = items[k].hash
             if not add_key(&tables[hash >> PARTITION_SHIFT], items[k].key, hash, 1):
                 return NO_MEMORY
-        pretokens_out[0] += take
         held = count - take
         for k in range(held):
             ends[k] = ends[take + k]
@@ -266,6 +266,14 @@ cdef size_t whole_characters(const uint8_t* s, size_t begin, size_t n) noexcept 
         if s[n - back] < 0x80:
             break
     return n
+
+
+class InvalidUtf8(ValueError):
+    """Text is not UTF-8; ``offset`` is that of the first byte that is not part of a well-formed sequence."""
+
+    def __init__(self, offset):
+        super().__init__(f"invalid UTF-8 at offset {offset}")
+        self.offset = offset
 
 
 cdef class CountWorker:
@@ -334,7 +342,7 @@ cdef class CountWorker:
                 final = final or (self.lines and upto > start and scan.s[upto - 1] == 10)
                 done = count_text(self.tables, self.arena, &scan, 0 if final else 2, &self.pretokens)
         if error != upto:
-            raise UnicodeDecodeError("utf-8", bytes(view[error:error + 4]), 0, 1, f"invalid UTF-8 at offset {error}")
+            raise InvalidUtf8(error)
         if done == NO_MEMORY:
             raise MemoryError("no memory for the table of distinct words")
         if done == TOO_LONG:
@@ -494,6 +502,23 @@ cdef class WordCounts:
                     word = PyBytes_FromStringAndSize(<const char*>bytes, length)
                     out.append((word, self.tables[p].slots[i].count))
         return out
+
+
+    def observed_bytes(self):
+        """The distinct bytes of all words, ascending."""
+        cdef bint seen[256]
+        cdef uint64_t i, k, length
+        cdef const uint8_t* text
+        memset(seen, 0, sizeof(seen))
+        for p in range(PARTITIONS):
+            if self.tables[p].slots == NULL:
+                continue
+            for i in range(self.tables[p].mask + 1):
+                if self.tables[p].slots[i].hi:
+                    text = slot_bytes(&self.tables[p].slots[i], &length)
+                    for k in range(length):
+                        seen[text[k]] = True
+        return bytes([b for b in range(256) if seen[b]])
 
 
 def combine(list workers not None, int threads=1):

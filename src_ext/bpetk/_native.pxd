@@ -33,3 +33,10 @@ cdef extern from "native/utf.h" namespace "bpetk" nogil:
     unsigned utf8_decode(const uint8_t* p, size_t left, uint32_t* code_point_out)
     uint32_t class_and_length(const uint8_t* p, size_t left)
     size_t utf8_first_error(const uint8_t* s, size_t n)
+
+cdef extern from "native/scan_blocks.h" namespace "bpetk" nogil:
+    bint cpu_has(int tier)
+    size_t scan_blocks_any(
+        int scheme, bint lines, const uint8_t* s, size_t at, size_t n, int tier, uint64_t* ends, size_t capacity,
+        size_t* at_out, size_t* hard_until_out,
+    )

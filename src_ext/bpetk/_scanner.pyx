@@ -1,10 +1,12 @@
 """Pretokenizer schemes: one scalar rule a family (the specification in native code) and the driver over the
 block scanner of native/scan_blocks.h. Reference twin: bpetk/reference/scan.py."""
 
+import os
+
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr
 
-from bpetk._native cimport class_and_length
+from bpetk._native cimport class_and_length, cpu_has, scan_blocks_any
 from bpetk._types cimport (
     SCHEME_CL100K, SCHEME_CL100K_TIKTOKEN, SCHEME_GPT2, SCHEME_NONE, SCHEME_O200K, SCHEME_QWEN2, SCHEME_WHITESPACE,
 )
@@ -20,11 +22,14 @@ cdef enum:
     NOT_OTHER = 7   # LETTER | NUMBER | WHITE: a character with none of them is "other"
     LETTER_MARK = 9
 
+cdef enum:
+    BLOCK_ROOM = 64         # ends that one block may have
+    BLOCK_LEAST = 192       # shorter stretches go to the scalar rules at once
+
 _SCHEME_IDS = {
     "gpt2": SCHEME_GPT2, "cl100k": SCHEME_CL100K, "cl100k_tiktoken": SCHEME_CL100K_TIKTOKEN, "qwen2": SCHEME_QWEN2,
     "o200k": SCHEME_O200K, "whitespace": SCHEME_WHITESPACE, "none": SCHEME_NONE,
 }
-_TIER_IDS = {"scalar": TIER_SCALAR}
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Scalar rules. Each returns the end of the pretoken that starts at i, i < n, where n is the end of the text.
@@ -260,14 +265,26 @@ cdef inline size_t line_end(const uint8_t* s, size_t i, size_t n) noexcept nogil
 
 
 cdef size_t scan_next(Scan* scan, uint64_t* ends_out, size_t capacity) noexcept nogil:
-    cdef size_t count = 0, i = scan.at, n = scan.n, stop
+    cdef size_t count = 0, i = scan.at, n = scan.n, stop, upto, found
     cdef const uint8_t* s = scan.s
-    while i < n and count < capacity:
-        stop = line_end(s, i, n) if scan.lines else n
-        while i < stop and count < capacity:
-            i = pretoken_end(s, i, stop, scan.scheme)
-            ends_out[count] = i
-            count += 1
+    while i < n and count + BLOCK_ROOM <= capacity:
+        upto = n
+        if scan.tier != TIER_SCALAR and n - i >= BLOCK_LEAST:
+            found = scan_blocks_any(
+                scan.scheme, scan.lines, s, i, n, scan.tier, ends_out + count, capacity - count, &i, &upto
+            )
+            count += found
+            if upto == 0:
+                # No hard block: either ends_out is full, or all but the last bytes are done.
+                if count + BLOCK_ROOM > capacity:
+                    break
+                upto = n
+        while i < upto and count < capacity:
+            stop = line_end(s, i, n) if scan.lines else n
+            while i < stop and i < upto and count < capacity:
+                i = pretoken_end(s, i, stop, scan.scheme)
+                ends_out[count] = i
+                count += 1
     scan.at = i
     return count
 
@@ -308,8 +325,21 @@ cdef int scheme_id(str name) except -1:
         raise ValueError(f"unknown native scheme {name!r}; known: {', '.join(_SCHEME_IDS)}") from None
 
 
+def _forced_portable():
+    return os.environ.get("BPETK_PORTABLE", "0") not in ("", "0")
+
+
+cdef int _best_tier = TIER_PORTABLE
+_TIER_IDS = {"scalar": TIER_SCALAR, "portable": TIER_PORTABLE}
+for _name, _tier in (("avx2", TIER_AVX2), ("avx512", TIER_AVX512)):
+    if cpu_has(_tier):
+        _TIER_IDS[_name] = _tier
+        if not _forced_portable():
+            _best_tier = _tier
+
+
 cdef int best_tier() noexcept:
-    return TIER_SCALAR
+    return _best_tier
 
 
 cdef int tier_id(str name) except -1:

@@ -161,7 +161,7 @@ cdef int one_merge(Engine* e, uint64_t slot, uint32_t a, uint32_t b, int64_t cou
         keep_hash(e, z)
         e.strings += 1
     elif e.made[z]:
-        # Not reachable without decorated symbols, as far as anybody knows; the caller has a slower way that is exact.
+        # Needs decorated symbols, which byte-level training has not; noticed all the same, and refused.
         return STRING_MADE_TWICE
     e.string_power[z] = e.string_power[a] * e.string_power[b]
     e.child_left[z] = a

@@ -1,0 +1,122 @@
+"""What a benchmark measured: every round, with medians, spreads and ratios computed from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from statistics import median
+from typing import Any
+
+from bpetk.benchmark.corpus_facts import CorpusFacts
+from bpetk.benchmark.peers import Peer
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Median of some measurements, with the lowest and the highest."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Summarise at least one value."""
+        return cls(median(values), min(values), max(values))
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One training in a fresh process: seconds of the call alone, memory of the whole process."""
+
+    round: int
+    wall_seconds: float
+    cpu_seconds: float
+    peak_rss_bytes: int
+    idle_rss_bytes: int
+    merges: int | None = None
+    merges_sha256: str | None = None
+
+
+@dataclass
+class Entry:
+    """A trainer at a number of threads, and what was measured of it.
+
+    ``equality`` is ``"equal"`` or ``"different"`` for a peer that claims the same merges, else None;
+    ``problem`` says what differs or why it could not be run to the end.
+    """
+
+    label: str
+    peer: Peer
+    threads: int
+    version: str
+    measurements: list[Measurement] = field(default_factory=list)
+    equality: str | None = None
+    problem: str | None = None
+    failed: bool = False
+
+    def spread(self, quantity: str) -> Spread:
+        """Summarise a field of the measurements."""
+        return Spread.of([getattr(m, quantity) for m in self.measurements])
+
+    def ratio(self, ours: Entry, quantity: str) -> float:
+        """Divide the median of this trainer by that of ours: above 1 means that ours needs less."""
+        base = ours.spread(quantity).median
+        return self.spread(quantity).median / base if base else float("nan")
+
+    def to_dict(self, ours: Entry) -> dict[str, Any]:
+        """Plain values for JSON, every round included."""
+        plain: dict[str, Any] = {
+            "label": self.label,
+            "package": self.peer.distribution,
+            "version": self.version,
+            "threads": self.threads,
+            "claims_equal_merges": self.peer.exact,
+            "equality": self.equality,
+            "failed": self.failed,
+            "problem": self.problem,
+            "note": self.peer.note,
+            "rounds": [asdict(measurement) for measurement in self.measurements],
+        }
+        for quantity in ("wall_seconds", "cpu_seconds", "peak_rss_bytes"):
+            if self.measurements:
+                plain[quantity] = asdict(self.spread(quantity))
+            if self.measurements and ours.measurements:
+                plain["ratio_" + quantity.rsplit("_", 1)[0]] = round(self.ratio(ours, quantity), 4)
+        return plain
+
+
+@dataclass(frozen=True)
+class BenchmarkResult:
+    """All measurements of a run; the first entry is bpetk."""
+
+    vocab_size: int
+    scheme: str
+    rounds: int
+    corpus: CorpusFacts
+    machine: dict[str, Any]
+    entries: tuple[Entry, ...]
+    skipped: dict[str, str]
+
+    @property
+    def ours(self) -> Entry:
+        """bpetk's own entry, to which the ratios relate."""
+        return self.entries[0]
+
+    @property
+    def all_equal(self) -> bool:
+        """Whether no peer that claims the same merges learned others."""
+        return all(entry.equality != "different" for entry in self.entries)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "benchmark": "train",
+            "vocab_size": self.vocab_size,
+            "scheme": self.scheme,
+            "rounds": self.rounds,
+            "corpus": asdict(self.corpus),
+            "machine": self.machine,
+            "trainers": [entry.to_dict(self.ours) for entry in self.entries],
+            "skipped": self.skipped,
+        }

@@ -1,0 +1,267 @@
+"""Training text: which files an input means, what is refused, where files are cut, what is wrong with bad bytes."""
+
+from __future__ import annotations
+
+import codecs
+import glob
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from bpetk.errors import ConfigError, CorpusError, CorpusFileError, DocumentTypeError, InvalidEncodingError
+
+PathInput = str | os.PathLike[str]
+
+# Files with these suffixes are taken from a directory; a file that is named itself may have any other.
+TEXT_SUFFIXES = (".txt", ".text", ".md")
+
+_UNPACK = "unpack it first, or pipe it in: {} {{}} | bpetk train - …"
+_COLUMN = "write its text column to a .txt file, one document a line"
+_REFUSED = {
+    ".jsonl": _COLUMN, ".ndjson": _COLUMN, ".json": _COLUMN, ".parquet": _COLUMN, ".arrow": _COLUMN,
+    ".gz": _UNPACK.format("gzip -dc"), ".zst": _UNPACK.format("zstd -dc"), ".xz": _UNPACK.format("xz -dc"),
+    ".bz2": _UNPACK.format("bzip2 -dc"), ".zip": _UNPACK.format("unzip -p"), ".7z": "unpack it first",
+    ".tar": "unpack it first", ".tgz": "unpack it first", ".pdf": "extract its text first",
+    ".docx": "extract its text first", ".epub": "extract its text first",
+}  # fmt: skip
+_MAGIC = {
+    b"\x1f\x8b": (".gz", "gzip-compressed"), b"\x28\xb5\x2f\xfd": (".zst", "zstandard-compressed"),
+    b"\xfd7zXZ\x00": (".xz", "xz-compressed"), b"BZh": (".bz2", "bzip2-compressed"), b"PAR1": (".parquet", "Parquet"),
+    b"PK\x03\x04": (".zip", "a zip archive"), b"%PDF-": (".pdf", "PDF"),
+}  # fmt: skip
+
+_WINDOW = 1 << 16
+
+
+@dataclass(frozen=True)
+class Source:
+    """One input file, or standard input (``path`` None). ``size`` is None for what is not a regular file."""
+
+    name: str
+    path: Path | None
+    size: int | None
+
+    def open(self) -> BinaryIO:
+        """Open for reading bytes; errors name the file."""
+        if self.path is None:
+            return sys.stdin.buffer
+        try:
+            return open(self.path, "rb", buffering=0)
+        except OSError as error:
+            raise CorpusFileError(f"cannot read {self.name}: {error.strerror or error}") from error
+
+
+@dataclass(frozen=True)
+class Range:
+    """Bytes [begin, end) of a source; end None means: to its end, read as a stream."""
+
+    source: Source
+    begin: int
+    end: int | None
+
+
+def resolve(inputs: PathInput | Sequence[PathInput]) -> list[Source]:
+    """Turn paths, directories, glob patterns and ``-`` into the files to read, in the order given.
+
+    A directory gives its files with a suffix of ``TEXT_SUFFIXES``, subdirectories included, in sorted order.
+
+    Raises
+    ------
+    CorpusFileError
+        A path does not exist or cannot be read, a pattern or directory gives no file.
+    CorpusError
+        A file is of a format that is not plain text; the message says what to do.
+    """
+    items = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
+    if not items:
+        raise ConfigError("no training text given: name at least one file, directory or pattern")
+    out: list[Source] = []
+    for item in items:
+        name = os.fspath(item)
+        if name == "-":
+            out.append(Source("-", None, None))
+            continue
+        path = Path(name)
+        if path.is_dir():
+            found = _directory(path)
+        elif not os.path.lexists(path) and any(c in name for c in "*?["):
+            found = [Path(p) for p in sorted(glob.glob(name, recursive=True)) if not os.path.isdir(p)]
+            if not found:
+                raise CorpusFileError(f"no file matches the pattern {name!r}")
+        else:
+            found = [path]
+        out.extend(_source(p) for p in found)
+    if sum(source.path is None for source in out) > 1:
+        raise ConfigError("standard input ('-') was given more than once")
+    return out
+
+
+def _directory(path: Path) -> list[Path]:
+    found = sorted(p for p in path.rglob("*") if p.suffix.lower() in TEXT_SUFFIXES and p.is_file())
+    if not found:
+        suffixes = ", ".join(TEXT_SUFFIXES)
+        raise CorpusFileError(f"the directory {path} holds no text: no file ending in {suffixes} in it or below it")
+    return found
+
+
+def _source(path: Path) -> Source:
+    name = str(path)
+    remedy = _REFUSED.get(path.suffix.lower())
+    if remedy is not None:
+        raise CorpusError(f"{name}: {path.suffix} files are not plain text; {remedy.format(name)}")
+    try:
+        info = path.stat()
+        with open(path, "rb") as file:
+            head = file.read(8) if stat.S_ISREG(info.st_mode) else b""
+    except OSError as error:
+        raise CorpusFileError(f"cannot read {name}: {error.strerror or error}") from error
+    refuse_packed(name, head)
+    return Source(name, path, info.st_size if stat.S_ISREG(info.st_mode) else None)
+
+
+def refuse_packed(name: str, head: bytes) -> None:
+    """Refuse bytes that begin like a compressed or binary format."""
+    for magic, (suffix, what) in _MAGIC.items():
+        if head.startswith(magic):
+            raise CorpusError(f"{name}: the data is {what}, not plain text; {_REFUSED[suffix].format(name)}")
+
+
+def native_encoding(encoding: str) -> bool:
+    """Whether text in this encoding can be read as it is (UTF-8); an unknown name is a ConfigError."""
+    try:
+        return codecs.lookup(encoding).name in ("utf-8", "ascii")
+    except LookupError:
+        raise ConfigError(f"unknown encoding {encoding!r}; for Chinese text: utf-8, gb18030, big5, utf-16") from None
+
+
+def plan(sources: Iterable[Source], pieces: int, find_cut: Callable[[bytes], int]) -> list[Range]:
+    """Cut the files into about ``pieces`` ranges that can be read on their own, in order.
+
+    A cut stands after a line end, or, where a window of 64 KiB has none, at a place that ``find_cut`` gives (an offset
+    at which text can be cut without changing its pretokens; 0 if none). Where neither is found nothing is cut.
+    """
+    sources = list(sources)
+    unit = max(1 << 18, sum(s.size or 0 for s in sources) // max(1, pieces))
+    out: list[Range] = []
+    for source in sources:
+        if source.size is None:
+            out.append(Range(source, 0, None))
+            continue
+        cuts = [0]
+        if source.size > unit + unit // 2:
+            with source.open() as file:
+                for nominal in range(unit, source.size - unit // 2, unit):
+                    cut = _cut_near(file, nominal, find_cut)
+                    if cut > cuts[-1]:
+                        cuts.append(cut)
+        bounds = [c for c in cuts if c < source.size] + [source.size]
+        out.extend(Range(source, a, b) for a, b in zip(bounds, bounds[1:], strict=False))
+    return out
+
+
+def _cut_near(file: BinaryIO, offset: int, find_cut: Callable[[bytes], int]) -> int:
+    file.seek(offset)
+    window = file.read(_WINDOW)
+    line_end = window.find(b"\n")
+    if line_end >= 0:
+        return offset + line_end + 1
+    cut = find_cut(window)
+    return offset + cut if cut else 0
+
+
+def transcoded(file: BinaryIO, name: str, encoding: str, size: int = 1 << 20) -> Iterator[bytes]:
+    """Chunks of a file in another encoding as UTF-8, each ending at a character."""
+    decoder = codecs.getincrementaldecoder(encoding)(errors="strict")
+    offset = 0
+    while True:
+        chunk = file.read(size)
+        try:
+            yield decoder.decode(chunk, final=not chunk).encode("utf-8")
+        except UnicodeError as error:
+            start = error.start if isinstance(error, UnicodeDecodeError) else 0
+            at = offset + start - len(decoder.getstate()[0])
+            raise InvalidEncodingError(
+                f"{name}: invalid {encoding} near byte {max(at, 0):,}: {error}. Is it in another encoding?"
+            ) from error
+        if not chunk:
+            return
+        offset += len(chunk)
+
+
+def invalid_utf8(source: Source, offset: int, context: bytes) -> InvalidEncodingError:
+    """The error for bytes that are not UTF-8 at ``offset`` of a source; ``context`` is the text from there on."""
+    shown = " ".join(f"{b:02X}" for b in context[:4])
+    where = f"byte offset {offset:,}"
+    suggestion = ""
+    if source.path is not None:
+        with source.open() as file:
+            where = f"line {_line_number(file, offset):,}, {where}"
+            suggestion = _suggest(file, offset)
+    return InvalidEncodingError(f"{source.name}: invalid UTF-8 at {where} (bytes {shown}).{suggestion}")
+
+
+def _line_number(file: BinaryIO, offset: int) -> int:
+    line, left = 1, offset
+    while left > 0:
+        chunk = file.read(min(left, 1 << 20))
+        if not chunk:
+            break
+        line += chunk.count(b"\n")
+        left -= len(chunk)
+    return line
+
+
+def _suggest(file: BinaryIO, offset: int) -> str:
+    file.seek(0)
+    head = file.read(4)
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return " The file begins like UTF-16: pass --encoding utf-16 (encoding='utf-16')."
+    file.seek(max(0, offset - 4096) if offset > 4096 else 0)
+    window = file.read(_WINDOW + 4096)
+    try:
+        # The window may begin and end inside a character; only its middle has to decode.
+        text = codecs.getincrementaldecoder("gb18030")().decode(window)
+    except UnicodeDecodeError as error:
+        if error.start < min(4096, offset):
+            return " If the text is in another encoding, name it: --encoding NAME (encoding=)."
+        return " The bytes decode as no encoding that bpetk knows to try; clean the file, or name it: --encoding NAME."
+    if any("\u4e00" <= c <= "\u9fff" for c in text):
+        return " The text decodes as gb18030: pass --encoding gb18030 (encoding='gb18030')."
+    return " If the text is in another encoding, name it: --encoding NAME (encoding=)."
+
+
+def document_bytes(documents: Iterable[object]) -> Iterator[bytes]:
+    """Documents of an iterator as UTF-8; lists and tuples inside it are flattened, empty documents dropped.
+
+    Raises
+    ------
+    DocumentTypeError
+        An item is not a ``str``.
+    InvalidEncodingError
+        A document holds a lone surrogate.
+    """
+    if isinstance(documents, str | bytes):
+        kind = type(documents).__name__
+        raise DocumentTypeError(
+            f"expected an iterable of str documents, got one {kind}; put it into a list, or pass paths to train()"
+        )
+    number = 0
+    for item in documents:
+        for document in item if isinstance(item, list | tuple) else (item,):
+            if not isinstance(document, str):
+                kind = type(document).__name__
+                raise DocumentTypeError(f"document {number} is {kind}, expected str; decode bytes first")
+            try:
+                text = document.encode("utf-8")
+            except UnicodeEncodeError as error:
+                raise InvalidEncodingError(
+                    f"document {number} holds a lone surrogate (U+{ord(document[error.start]):04X}) at character "
+                    f"{error.start}; repair the text, e.g. with errors='replace' where it is decoded"
+                ) from error
+            number += 1
+            if text:
+                yield text

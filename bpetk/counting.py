@@ -1,0 +1,307 @@
+"""From text to word counts on all processors: threads take ranges in order, each fills tables of its own."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from bpetk._counter import CountWorker, InvalidUtf8, WordCounts, combine
+from bpetk._scanner import find_safe_cut
+from bpetk.corpus import Range, Source, document_bytes, invalid_utf8, native_encoding, plan, refuse_packed, transcoded
+from bpetk.custom_pattern import Compiled, compile_pattern
+from bpetk.errors import CorpusFileError
+from bpetk.pretokenizers import Scheme
+
+# Bytes done so far and distinct words so far (words of several threads count several times).
+Watcher = Callable[[int, int], None]
+
+CHUNK = 1 << 19  # of a file per read: stays in the second-level cache between reading, checking and counting
+BATCH = 1 << 20  # bytes of documents handed to a thread at a time
+LONG_DOCUMENT = 1 << 22
+
+
+class Counted:
+    """Word counts of a corpus with its size: ``words``, ``bytes`` read, ``pretokens``, ``distinct``."""
+
+    def __init__(self, words: WordCounts, size: int, pretokens: int) -> None:
+        self.words = words
+        self.bytes = size
+        self.pretokens = pretokens
+        self.distinct = len(words)
+
+
+class _Feeder:
+    """One thread's worker; knows whether pretokens come from the native scanner or from a custom pattern."""
+
+    def __init__(self, scheme: Scheme, pattern: Compiled | None, *, lines: bool) -> None:
+        self.pattern = pattern
+        self.lines = lines
+        self.worker = CountWorker("none" if pattern else scheme.name, lines=lines)
+        self.bytes = 0
+
+    def chunk(self, data: bytearray | bytes, stop: int, *, final: bool) -> int:
+        if self.pattern is None:
+            return self.worker.feed(data, 0, stop, final)
+        # A pattern may look ahead without limit: text without a line end is kept until it ends.
+        end = stop if final else bytes(data[:stop]).rfind(b"\n") + 1
+        try:
+            text = bytes(data[:end]).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise InvalidUtf8(error.start) from None
+        self._words(_lines(text))
+        return end
+
+    def documents(self, batch: list[bytes]) -> None:
+        if self.pattern is None:
+            self.worker.feed_documents(batch)
+        else:
+            self._words(document.decode("utf-8") for document in batch)
+        self.bytes += sum(map(len, batch))
+
+    def _words(self, texts: Iterable[str]) -> None:
+        assert self.pattern is not None
+        words: Counter[str] = Counter()
+        for text in texts:
+            words.update(text[a:b] for a, b in self.pattern.spans(text))
+        self.worker.add_words((word.encode("utf-8"), count) for word, count in words.items())
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Lines with their line feeds; nothing else ends a line."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start) + 1 or len(text)
+        yield text[start:end]
+        start = end
+
+
+class _Team:
+    """Threads with a common fate: the first failure, in the order of the text, stops all and is raised."""
+
+    def __init__(self, feeders: Sequence[_Feeder], watcher: Watcher | None) -> None:
+        self.feeders = feeders
+        self.watcher = watcher
+        self.failures: dict[int, BaseException] = {}
+        self.stopping = threading.Event()
+
+    def report(self) -> None:
+        if self.watcher:
+            self.watcher(sum(f.bytes for f in self.feeders), sum(f.worker.distinct for f in self.feeders))
+
+    def run(self, job: Callable[[_Feeder], None], lead: Callable[[], None] | None = None) -> None:
+        """Run ``job`` on every feeder; the calling thread takes the first, or runs ``lead``."""
+        others = self.feeders if lead else self.feeders[1:]
+        threads = [threading.Thread(target=job, args=(feeder,), daemon=True) for feeder in others]
+        for thread in threads:
+            thread.start()
+        try:
+            if lead:
+                lead()
+            else:
+                job(self.feeders[0])
+            while any(thread.is_alive() for thread in threads):
+                for thread in threads:
+                    thread.join(0.05)
+                self.report()
+        finally:
+            self.stopping.set()
+            for thread in threads:
+                thread.join()
+        if self.failures:
+            raise self.failures[min(self.failures)]
+
+    def finish(self) -> Counted:
+        size = sum(feeder.bytes for feeder in self.feeders)
+        workers = [feeder.worker for feeder in self.feeders]
+        pretokens = sum(worker.pretokens for worker in workers)
+        return Counted(combine(workers, len(workers)), size, pretokens)
+
+
+def _make_team(scheme: Scheme, threads: int, watcher: Watcher | None, *, lines: bool) -> _Team:
+    pattern = compile_pattern(scheme.pattern) if scheme.name == "custom" and scheme.pattern is not None else None
+    # The pattern engine holds the interpreter lock: more threads would only take turns.
+    threads = 1 if pattern else max(1, threads)
+    return _Team([_Feeder(scheme, pattern, lines=lines) for _ in range(threads)], watcher)
+
+
+def count_files(
+    sources: Sequence[Source], scheme: Scheme, *, encoding: str = "utf-8", threads: int = 1, watcher: Watcher | None = None
+) -> Counted:
+    """Count the pretokens of files; every line, its line feed included, is a text of its own.
+
+    ``bytes`` of the result are those of the text as UTF-8.
+    """
+    team = _make_team(scheme, threads, watcher, lines=True)
+    native = native_encoding(encoding)
+    if native:
+        # Custom patterns may look beyond any cut inside a line.
+        can_cut = team.feeders[0].pattern is None
+        ranges = plan(sources, threads * 8, (lambda w: find_safe_cut(w, scheme.name)) if can_cut else lambda _: 0)
+    else:
+        ranges = [Range(source, 0, None) for source in sources]
+    order = iter(enumerate(ranges))
+    lock = threading.Lock()
+
+    def job(feeder: _Feeder) -> None:
+        lead = threading.current_thread() is threading.main_thread()
+        while not team.stopping.is_set():
+            with lock:
+                number, part = next(order, (-1, None))
+            if part is None:
+                return
+            try:
+                for _ in _feed_range(feeder, part, None if native else encoding):
+                    if team.stopping.is_set() and not team.failures:
+                        return
+                    if lead or feeder is team.feeders[0]:
+                        team.report()
+            except Exception as error:
+                team.failures[number] = error
+                team.stopping.set()
+
+    team.run(job)
+    return team.finish()
+
+
+def _feed_range(feeder: _Feeder, part: Range, encoding: str | None) -> Iterator[None]:
+    """Count one range; yields after every chunk."""
+    buffer = bytearray(CHUNK)
+    held = 0  # bytes at the start of the buffer that wait for what follows them
+    at = part.begin  # where the buffer starts, in bytes of UTF-8
+    for chunk, final in _chunks(part, encoding):
+        while held + len(chunk) > len(buffer):
+            buffer += bytes(len(buffer))
+        buffer[held : held + len(chunk)] = chunk
+        held += len(chunk)
+        try:
+            done = feeder.chunk(buffer, held, final=final)
+        except InvalidUtf8 as error:
+            raise invalid_utf8(part.source, at + error.offset, bytes(buffer[error.offset : error.offset + 4])) from None
+        feeder.bytes += done
+        at += done
+        buffer[: held - done] = buffer[done:held]
+        held -= done
+        yield
+
+
+def _chunks(part: Range, encoding: str | None) -> Iterator[tuple[bytes | memoryview, bool]]:
+    """Chunks of a range and whether each is the last."""
+    source = part.source
+    file = source.open()
+    try:
+        if encoding is not None:
+            for text in transcoded(file, source.name, encoding):
+                yield text, False
+            yield b"", True
+        elif part.end is None:
+            first = True
+            while chunk := file.read(CHUNK):
+                if first:
+                    refuse_packed(source.name, chunk[:8])
+                first = False
+                yield chunk, False
+            yield b"", True
+        else:
+            file.seek(part.begin)
+            left = part.end - part.begin
+            space = memoryview(bytearray(min(CHUNK, left)))
+            while left:
+                got = file.readinto(space[: min(CHUNK, left)])  # type: ignore[attr-defined]
+                if not got:
+                    raise CorpusFileError(f"{source.name}: {left:,} bytes fewer than at the start: it was cut meanwhile")
+                left -= got
+                yield space[:got], left == 0
+    except OSError as error:
+        if isinstance(error, CorpusFileError):
+            raise
+        raise CorpusFileError(f"cannot read {source.name}: {error.strerror or error}") from error
+    finally:
+        if source.path is not None:
+            file.close()
+
+
+def count_documents(
+    documents: Iterable[object], scheme: Scheme, *, threads: int = 1, watcher: Watcher | None = None
+) -> Counted:
+    """Count the pretokens of ``str`` documents; a document is one text, its line feeds are characters like others."""
+    team = _make_team(scheme, threads, watcher, lines=False)
+    cut = (lambda w: find_safe_cut(w, scheme.name)) if team.feeders[0].pattern is None else (lambda _: 0)
+    batches = _batches(_pieces(document_bytes(documents), cut))
+    if len(team.feeders) == 1:
+        for batch in batches:
+            team.feeders[0].documents(batch)
+            team.report()
+        return team.finish()
+    waiting: queue.Queue[list[bytes] | None] = queue.Queue(maxsize=2 * len(team.feeders))
+
+    def job(feeder: _Feeder) -> None:
+        while (batch := waiting.get()) is not None:
+            try:
+                if not team.stopping.is_set():
+                    feeder.documents(batch)
+            except Exception as error:
+                team.failures[len(team.failures)] = error
+                team.stopping.set()
+
+    def lead() -> None:
+        try:
+            for batch in batches:
+                if team.stopping.is_set():
+                    break
+                waiting.put(batch)
+                team.report()
+        except BaseException:
+            team.stopping.set()
+            raise
+        finally:
+            for _ in team.feeders:
+                waiting.put(None)
+
+    team.run(job, lead)
+    return team.finish()
+
+
+def _pieces(documents: Iterable[bytes], cut: Callable[[bytes], int]) -> Iterator[bytes]:
+    """Long documents in pieces that scan to the same pretokens, so that one document can use all threads."""
+    for document in documents:
+        start = 0
+        while len(document) - start > LONG_DOCUMENT + LONG_DOCUMENT // 2:
+            window_start = start + LONG_DOCUMENT
+            at = cut(document[window_start : window_start + (1 << 16)])
+            if not at:
+                break
+            yield document[start : window_start + at]
+            start = window_start + at
+        yield document[start:] if start else document
+
+
+def _batches(documents: Iterator[bytes]) -> Iterator[list[bytes]]:
+    batch: list[bytes] = []
+    size = 0
+    for document in documents:
+        batch.append(document)
+        size += len(document)
+        if size >= BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def file_hashes(sources: Sequence[Source]) -> list[str | None]:
+    """SHA-256 of each regular file, None for streams."""
+    import hashlib
+
+    out: list[str | None] = []
+    for source in sources:
+        if source.size is None:
+            out.append(None)
+            continue
+        digest = hashlib.sha256()
+        with source.open() as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+        out.append(digest.hexdigest())
+    return out

@@ -1,0 +1,1 @@
+"""Files of other tokenizer libraries, read and written without those libraries."""

@@ -1,0 +1,217 @@
+"""The result of a training: a byte-level BPE model as an immutable value."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from bpetk.alphabet import CHAR_TO_BYTE, to_byte_level
+from bpetk.errors import ConfigError
+from bpetk.pretokenizers import Scheme
+from bpetk.special_tokens import AddedToken
+
+
+def _compact(values: Sequence[int], code: str) -> memoryview[int]:
+    """Give a read-only copy with elements of one type; fast for arrays and buffers of that type."""
+    try:
+        view = memoryview(values)  # type: ignore[arg-type]
+    except TypeError:
+        return memoryview(array(code, values)).toreadonly()
+    same_type = view.itemsize == array(code).itemsize and view.format in {"I": "IL", "q": "ql"}[code]
+    data = view.tobytes() if same_type else array(code, view.tolist()).tobytes()
+    return memoryview(data).cast(code)  # type: ignore[call-overload,no-any-return]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BpeModel:
+    """Alphabet, merges and special tokens, with what follows from them.
+
+    Making one takes microseconds whatever its size: the vocabulary and the lists are built when first asked for.
+    They are shared, so treat them as read-only. A **model token** is a byte of the alphabet or the result of a merge;
+    an added token is none of these, except where its text is the byte-level form of one: then both are one id.
+
+    Parameters
+    ----------
+    scheme
+        How text is cut before merging.
+    special_tokens
+        Strings that the model's vocabulary holds besides its model tokens. For a trained model their ids are their
+        positions.
+    byte_ids
+        The id of each of the 256 bytes, -1 for a byte outside the alphabet.
+    left, right, new
+        For each merge in rank order the ids of its parts and of its result: sequences or buffers of uint32.
+    counts
+        For each merge how often the pair occurred in training; not part of a model's identity.
+    added_tokens
+        Needed if the ids of the special tokens are not their positions, or if there are added tokens outside the
+        model's vocabulary.
+
+    Raises
+    ------
+    ConfigError
+        If the parts do not fit together.
+
+    Examples
+    --------
+    >>> from bpetk.pretokenizers import get_scheme
+    >>> byte_ids = [-1] * 256
+    >>> byte_ids[97], byte_ids[98] = 1, 2
+    >>> model = BpeModel(get_scheme("gpt2"), ("<s>",), byte_ids, [1], [2], [3])
+    >>> model.vocab, model.vocab_size
+    ({b'a': 1, b'b': 2, b'ab': 3}, 4)
+    """
+
+    scheme: Scheme
+    special_tokens: tuple[str, ...]
+    byte_ids: Sequence[int]
+    left: Sequence[int]
+    right: Sequence[int]
+    new: Sequence[int]
+    counts: Sequence[int] | None = None
+    added_tokens: tuple[AddedToken, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Bring the fields to their final types; check what can be checked without walking the merges."""
+        put = object.__setattr__
+        special = tuple(self.special_tokens)
+        added = self.added_tokens or tuple(AddedToken(content, id) for id, content in enumerate(special))
+        ids = {token.content: token.id for token in added}
+        if len(ids) != len(added) or len(set(special)) != len(special):
+            raise ConfigError(f"a special token is given twice: {[token.content for token in added]!r}")
+        if missing := [content for content in special if content not in ids]:
+            raise ConfigError(f"special tokens {missing!r} are not among the added tokens")
+        byte_ids = list(self.byte_ids)
+        if len(byte_ids) != 256:
+            raise ConfigError(f"byte_ids must have 256 entries, not {len(byte_ids)}")
+        if len(set(byte_ids)) < 256 - max(0, byte_ids.count(-1) - 1):
+            raise ConfigError("two bytes have the same id")
+        for content in special:
+            # A string in the vocabulary that is the character of a byte is that byte's token.
+            if content in CHAR_TO_BYTE and byte_ids[CHAR_TO_BYTE[content]] < 0:
+                byte_ids[CHAR_TO_BYTE[content]] = ids[content]
+        put(self, "special_tokens", special)
+        put(self, "added_tokens", tuple(sorted(added, key=lambda token: token.id)))
+        put(self, "byte_ids", tuple(byte_ids))
+        for name in ("left", "right", "new"):
+            put(self, name, _compact(getattr(self, name), "I"))
+        if self.counts is not None:
+            put(self, "counts", _compact(self.counts, "q"))
+        lengths = {len(part) for part in (self.left, self.right, self.new, self.counts) if part is not None}
+        if len(lengths) > 1:
+            raise ConfigError(f"left, right, new and counts differ in length: {sorted(lengths)}")
+
+    @cached_property
+    def tokens(self) -> dict[int, bytes]:
+        """Model tokens by id, in id order."""
+        found = {id: bytes([byte]) for byte, id in enumerate(self.byte_ids) if id >= 0}
+        # One pass for a trained model; files made elsewhere may use a token before the merge that makes it.
+        todo: Iterable[tuple[int, int, int]] = zip(self.left, self.right, self.new, strict=True)
+        before = len(self.new) + 1
+        while True:
+            later = []
+            for left, right, new in todo:
+                if left in found and right in found:
+                    token = found[left] + found[right]
+                    if found.setdefault(new, token) != token:
+                        raise ConfigError(f"id {new} stands for two tokens, {found[new]!r} and {token!r}")
+                else:
+                    later.append((left, right, new))
+            if not later:
+                break
+            if len(later) == before:
+                raise ConfigError(
+                    f"merge of ids {later[0][:2]}: one of them is neither a byte nor the result of a merge"
+                )
+            todo, before = later, len(later)
+        return dict(sorted(found.items()))
+
+    @cached_property
+    def vocab(self) -> dict[bytes, int]:
+        """Ids of the model tokens, in id order."""
+        found = {token: id for id, token in self.tokens.items()}
+        if len(found) != len(self.tokens):
+            raise ConfigError("two ids stand for the same token")
+        return found
+
+    @cached_property
+    def strings(self) -> dict[int, str]:
+        """The vocabulary as it stands in files: byte-level text of the model tokens, and the special tokens."""
+        ids = self.added_ids
+        found = {ids[content]: content for content in self.special_tokens}
+        for token, id in self.vocab.items():
+            text = to_byte_level(token)
+            if found.setdefault(id, text) != text:
+                raise ConfigError(f"id {id} stands for two strings, {found[id]!r} and {text!r}")
+        if len(set(found.values())) != len(found):
+            raise ConfigError("a special token and a model token have the same text but different ids")
+        return dict(sorted(found.items()))
+
+    @cached_property
+    def added_ids(self) -> dict[str, int]:
+        """Ids of the added tokens, in id order."""
+        return {token.content: token.id for token in self.added_tokens}
+
+    @cached_property
+    def token_bytes(self) -> dict[int, bytes]:
+        """What each id decodes to.
+
+        An id that a special token shares with a model token decodes as the model token: ordinary text needs it.
+        """
+        return {id: content.encode() for content, id in self.added_ids.items()} | self.tokens
+
+    @cached_property
+    def merge_ids(self) -> list[tuple[int, int]]:
+        """Ids of the parts of each merge, in rank order."""
+        return list(zip(self.left, self.right, strict=True))
+
+    @cached_property
+    def merges(self) -> list[tuple[bytes, bytes]]:
+        """Parts of each merge, in rank order."""
+        tokens = self.tokens
+        return [(tokens[left], tokens[right]) for left, right in self.merge_ids]
+
+    @cached_property
+    def vocab_size(self) -> int:
+        """Number of ids, special tokens included."""
+        return len(self.token_bytes)
+
+    @cached_property
+    def n_vocab(self) -> int:
+        """Highest id + 1; 0 for an empty model."""
+        return max(self.token_bytes, default=-1) + 1
+
+    def _identity(self) -> tuple[Any, ...]:
+        merges = tuple(bytes(memoryview(part)) for part in (self.left, self.right, self.new))  # type: ignore[arg-type]
+        return (self.scheme, self.special_tokens, self.added_tokens, self.byte_ids, *merges)
+
+    def __eq__(self, other: object) -> bool:
+        """Same scheme, ids, merges and added tokens; how often the pairs occurred does not matter."""
+        return self._identity() == other._identity() if isinstance(other, BpeModel) else NotImplemented
+
+    def __hash__(self) -> int:
+        """Agree with ``==``."""
+        return hash(self._identity())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the compact parts only."""
+        left, right, new = (array("I", part) for part in (self.left, self.right, self.new))
+        counts = None if self.counts is None else array("q", self.counts)
+        fields = (
+            self.scheme,
+            self.special_tokens,
+            self.byte_ids,
+            left,
+            right,
+            new,
+            counts,
+            self.added_tokens,
+        )
+        return type(self), fields
+
+    def __repr__(self) -> str:
+        """Name the scheme and the sizes."""
+        return f"BpeModel(scheme={self.scheme.name!r}, merges={len(self.new)}, special_tokens={self.special_tokens!r})"

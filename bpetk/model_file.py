@@ -1,0 +1,323 @@
+"""A tokenizer as a directory: saved completely or not at all, and loaded again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bpetk.errors import ModelFileError, OutputError
+from bpetk.interop.huggingface import (
+    check_roles,
+    from_tokenizer_json,
+    merge_lines,
+    roles_from_config,
+    to_tokenizer_json,
+    to_vocab_and_merges,
+    tokenizer_config,
+)
+from bpetk.model import BpeModel
+from bpetk.pretokenizers import UNICODE_VERSION
+from bpetk.report import TrainReport
+
+T = TypeVar("T")
+
+FORMAT = "bpetk-tokenizer"
+FORMAT_VERSION = 1
+FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "manifest.json")
+"""Every file that a saved tokenizer may have; saving removes those that a former one left and the new one lacks."""
+
+
+@dataclass(frozen=True)
+class SavedTokenizer:
+    """What a directory holds: the model, the roles of special tokens, and the manifest's training block."""
+
+    model: BpeModel
+    roles: dict[str, str]
+    training: dict[str, Any] | None
+
+
+def save_tokenizer(
+    directory: str | os.PathLike[str],
+    model: BpeModel,
+    *,
+    roles: Mapping[str, str] | None = None,
+    report: TrainReport | None = None,
+    training: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write a tokenizer's directory.
+
+    A new directory appears complete or not at all. In one that exists, nothing changes before all files are written
+    and flushed beside the old ones; if putting them in place fails, the old ones come back.
+
+    Parameters
+    ----------
+    directory
+        Made if absent, parents included. One that a former save made is replaced file by file.
+    model
+        The model.
+    roles
+        Special token for each of ``bos``, ``eos``, ``pad``, ``unk`` that there is.
+    report
+        How the model was trained, for the manifest.
+    training
+        The manifest's training block of a loaded model, kept when there is no report.
+    overwrite
+        Write also into a directory that holds other things. Files of other names stay.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written, or would be written among other things; nothing half-written is left behind.
+    ConfigError
+        If a role is unknown or its token is not a special token of the model.
+    """
+    target = Path(directory)
+    files = _render(model, check_roles(model, roles or {}), report, training)
+    exists = _check_target(target, overwrite)
+    try:
+        if exists:
+            _fill(target, files)
+        else:
+            _create(target, files)
+    except OSError as error:
+        failure = OutputError(f"cannot write {str(target)!r}: {error.strerror or error}; nothing was changed")
+        failure.errno = error.errno
+        raise failure from error
+
+
+def load_tokenizer(path: str | os.PathLike[str]) -> SavedTokenizer:
+    """Read a tokenizer from a directory or from a ``tokenizer.json`` alone.
+
+    Parameters
+    ----------
+    path
+        A directory with ``tokenizer.json``; roles and provenance are read if their files are there. Or a file of that
+        format under any name.
+
+    Raises
+    ------
+    ModelFileError
+        If a file is missing, unreadable or malformed, or holds something that cannot be reproduced exactly; the
+        message names the file and the field.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return SavedTokenizer(_parse(path, from_tokenizer_json), {}, None)
+    if not (path / "tokenizer.json").exists():
+        raise ModelFileError(f"{str(path)!r} holds no tokenizer.json")
+    model = _parse(path / "tokenizer.json", from_tokenizer_json)
+    roles: dict[str, str] = {}
+    if (path / "tokenizer_config.json").exists():
+        roles = _parse(path / "tokenizer_config.json", roles_from_config)
+        special = {token.content for token in model.added_tokens if token.special}
+        for role, content in roles.items():
+            if content not in special:
+                name = str(path / "tokenizer_config.json")
+                raise ModelFileError(
+                    f"{name}: {role}_token: {content!r} is not a special token of tokenizer.json"
+                )
+    training = None
+    if (path / "manifest.json").exists():
+        training = _parse(path / "manifest.json", _training_block)
+    return SavedTokenizer(model, roles, training)
+
+
+def _training_block(manifest: Any) -> dict[str, Any] | None:
+    """Return the provenance of a manifest of ours; other programs have manifests too."""
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        return None
+    training = manifest.get("training")
+    if training is not None and not isinstance(training, dict):
+        raise ModelFileError("training: expected an object or null")
+    return training
+
+
+def _parse(path: Path, read: Callable[[Any], T]) -> T:
+    try:
+        data = json.loads(path.read_bytes().decode("utf-8"))
+    except OSError as error:
+        raise ModelFileError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ModelFileError(f"{path}: not UTF-8 at byte {error.start}") from error
+    except json.JSONDecodeError as error:
+        raise ModelFileError(f"{path}: not JSON: {error}") from error
+    except (RecursionError, ValueError) as error:  # nested too deeply; a number with too many digits
+        raise ModelFileError(f"{path}: not usable JSON: {error}") from error
+    try:
+        return read(data)
+    except ModelFileError as error:
+        raise ModelFileError(f"{path}: {error}") from error
+    except RecursionError as error:
+        raise ModelFileError(f"{path}: nested too deeply") from error
+
+
+def _render(
+    model: BpeModel, roles: Mapping[str, str], report: TrainReport | None, training: Mapping[str, Any] | None
+) -> dict[str, bytes]:
+    """Give the content of each file; the manifest, which vouches for the others, is last."""
+    texts = {
+        "tokenizer.json": json.dumps(to_tokenizer_json(model), ensure_ascii=False, indent=2),
+        "tokenizer_config.json": _pretty(tokenizer_config(model, roles)),
+    }
+    if pair := to_vocab_and_merges(model):
+        texts |= {"vocab.json": pair[0], "merges.txt": pair[1]}
+    files = {name: text.encode() for name, text in texts.items()}
+    files["manifest.json"] = _pretty(_manifest(model, roles, report, training, files)).encode()
+    return files
+
+
+def _pretty(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+
+
+def _manifest(
+    model: BpeModel,
+    roles: Mapping[str, str],
+    report: TrainReport | None,
+    training: Mapping[str, Any] | None,
+    files: Mapping[str, bytes],
+) -> dict[str, Any]:
+    timing = None
+    if report is not None:
+        values = report.to_dict()
+        timing = values.pop("timing")
+        inputs, config = [asdict(file) for file in report.inputs], values.pop("config")
+        training = {
+            "inputs": inputs,
+            "config": config,
+            "results": {k: v for k, v in values.items() if k != "inputs"},
+        }
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "versions": {
+            "bpetk": _version("bpetk"),
+            "python": platform.python_version(),
+            "regex": _version("regex"),
+            "unicode": UNICODE_VERSION,
+        },
+        "scheme": {
+            "name": model.scheme.name,
+            "pattern": model.scheme.pattern,
+            "lossless": model.scheme.lossless,
+        },
+        "vocab_size": model.vocab_size,
+        "n_vocab": model.n_vocab,
+        "special_tokens": {token.content: token.id for token in model.added_tokens},
+        "roles": dict(roles),
+        # Over the lines of merges.txt without its first, whether or not that file is written.
+        "merges": {"count": len(model.new), "sha256": _sha256(merge_lines(model).encode())},
+        "files": {name: {"bytes": len(data), "sha256": _sha256(data)} for name, data in files.items()},
+        "training": training,
+        "timing": timing,
+    }
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _check_target(target: Path, overwrite: bool) -> bool:
+    """Return whether the directory exists; refuse one that must not be written to."""
+    try:
+        names = {entry.name for entry in os.scandir(target)}
+    except FileNotFoundError:
+        return False
+    except NotADirectoryError:
+        raise OutputError(f"{str(target)!r} is a file, not a directory") from None
+    except OSError as error:
+        raise OutputError(f"cannot write {str(target)!r}: {error.strerror or error}") from error
+    if names and not overwrite and not _is_ours(target):
+        raise OutputError(
+            f"{str(target)!r} exists and holds other things than a tokenizer saved by bpetk; "
+            "choose another directory, or pass overwrite=True (--overwrite) to write into it"
+        )
+    for name in FILES:
+        if (target / name).is_dir():
+            raise OutputError(f"cannot write {str(target / name)!r}: it is a directory")
+    return True
+
+
+def _is_ours(target: Path) -> bool:
+    try:
+        manifest = json.loads((target / "manifest.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(manifest, dict) and manifest.get("format") == FORMAT
+
+
+def _create(target: Path, files: Mapping[str, bytes]) -> None:
+    """Fill a hidden directory beside the target and rename it."""
+    target = Path(os.path.abspath(target))
+    work = target.with_name(f".{target.name[:64]}.{secrets.token_hex(6)}")
+    made = []
+    try:
+        for parent in reversed([target.parent, *target.parent.parents]):
+            if not parent.exists():
+                parent.mkdir(exist_ok=True)
+                made.append(parent)
+        work.mkdir()
+        _write_all(work, files)
+        os.rename(work, target)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        for parent in reversed(made):
+            with suppress(OSError):  # another program may use it by now
+                parent.rmdir()
+        raise
+
+
+def _fill(target: Path, files: Mapping[str, bytes]) -> None:
+    """Write beside the old files, keep copies of these, then put the new ones in place one by one."""
+    work = Path(tempfile.mkdtemp(prefix=".bpetk-", dir=target))
+    try:
+        new, old = work / "new", work / "old"
+        new.mkdir()
+        old.mkdir()
+        _write_all(new, files)
+        former = [name for name in FILES if os.path.lexists(target / name)]
+        for name in former:
+            shutil.copy2(target / name, old / name, follow_symlinks=False)
+        try:
+            for name in files:
+                os.replace(new / name, target / name)
+            for name in former:
+                if name not in files:
+                    os.unlink(target / name)
+        except BaseException:
+            for name in FILES:
+                with suppress(OSError):
+                    if name in former:
+                        os.replace(old / name, target / name)
+                    else:
+                        os.unlink(target / name)
+            raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _write_all(directory: Path, files: Mapping[str, bytes]) -> None:
+    for name, data in files.items():
+        with open(directory / name, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # a full disk may show only here

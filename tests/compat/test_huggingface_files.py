@@ -1,0 +1,250 @@
+"""Files against the libraries that define them: `tokenizers` and `transformers`."""
+
+from __future__ import annotations
+
+import json
+import random
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bpetk.errors import ModelFileError
+from bpetk.interop.huggingface import from_tokenizer_json, to_tokenizer_json
+from bpetk.tokenizer import Tokenizer
+
+hf = pytest.importorskip("tokenizers")
+from tokenizers import decoders, models, pre_tokenizers, trainers  # noqa: E402
+
+CUSTOM = r"\p{Han}+|\p{L}+|\d{2}|\s+"
+SPLITS = {
+    "cl100k": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+",
+    "qwen2": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+",
+    "o200k": r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+    r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+    r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    "cl100k_tiktoken": r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|(?>\p{N}{1,3})| ?[^\s\p{L}\p{N}]++[\r\n]*+"
+    r"|\s++\z|\s*[\r\n]|\s+(?!\S)|\s",
+    "custom": CUSTOM,
+}
+SCHEME_NAMES = ["gpt2", *SPLITS, "whitespace", "none"]
+SPECIAL = ("<|endoftext|>", "<s>", "<pad>", "<｜用户｜>", 'quote " \\ and\ttab\x01\x7f\u2028')
+TEXTS = [
+    "The quick brown fox, it's 12345 times \"quick\"; THE END. Don't! naïve café\r\n",
+    "你好，世界！你好，朋友。世界很大，世界很小；北京2024年。\n\n  漢字かな交じり文\n",
+    "def f(x):\n    return x + 1  # comment\n\n\tif x:\n\t\tpass\n",
+    "emoji 😀😀👩‍🔬 e\u0301e\u0301 \u00a0\u3000 ﬁ İſ ٣٤٥ ½ \x00\x7f\u2028 <s> <|endoftext|> end",
+] * 3
+PARTS = ["the", "The", " quick", "it's", "IT'S", "'ſ", " ", "  ", "\n", "\r\n", "\t", "\u00a0", "\u3000", "\x85", "\u2028"]
+PARTS += ["1", "22", "4444", "٣", "½", "你", "好，", "世界", "漢", "々", "〇", "かな", "😀", "👩‍🔬", "e\u0301", "\u0301", "\ufe0f", "İ"]
+PARTS += ["!", "//", "->", "_", "\x00", "\x1f", "\x7f", "\ue000", "\U0001f9ff", "\U000e0100", *SPECIAL, "<|endof", "text|>", "<"]
+
+
+def pre_tokenizer(scheme: str) -> Any:
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=scheme == "gpt2")
+    if scheme in ("gpt2", "none"):
+        return byte_level
+    split = pre_tokenizers.WhitespaceSplit()
+    if scheme != "whitespace":
+        split = pre_tokenizers.Split(hf.Regex(SPLITS[scheme]), "isolated")
+    return pre_tokenizers.Sequence([split, byte_level])
+
+
+@cache
+def trained(scheme: str, special: tuple[str, ...] = SPECIAL, *, observed: bool = False, size: int = 420) -> Any:
+    tokenizer = hf.Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizer(scheme)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = [] if observed else pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size, special_tokens=list(special), initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator(TEXTS, trainer)
+    return tokenizer
+
+
+def loaded(reference: Any) -> Tokenizer:
+    return Tokenizer(from_tokenizer_json(json.loads(reference.to_str())))
+
+
+def random_text(rng: random.Random) -> str:
+    if rng.random() < 0.2:
+        chars = (rng.choice([rng.randrange(0xD800), rng.randrange(0xE000, 0x110000)]) for _ in range(rng.randint(0, 12)))
+        return "".join(map(chr, chars))
+    return "".join(rng.choices(PARTS, k=rng.randint(0, 25)))
+
+
+@pytest.mark.parametrize("scheme", SCHEME_NAMES)
+def test_tokenizer_json_is_what_tokenizers_writes(scheme: str, tmp_path: Path) -> None:
+    reference = trained(scheme)
+    loaded(reference).save(tmp_path / "out")
+    text = (tmp_path / "out" / "tokenizer.json").read_bytes().decode()
+    assert text == reference.to_str(pretty=True)
+    reference.save(str(tmp_path / "reference.json"))
+    assert text == (tmp_path / "reference.json").read_bytes().decode()
+    assert loaded(reference).scheme.name == scheme
+
+
+@pytest.mark.parametrize(
+    "special", [(), ("b", "ab", "é", "Ġ", "er"), ("ĠThe", "世界", "t", "世")], ids=["none", "shared", "shared and not"]
+)
+@pytest.mark.parametrize("observed", [False, True], ids=["bytes", "observed"])
+def test_shared_special_tokens_and_observed_alphabet(special: tuple[str, ...], observed: bool) -> None:
+    reference = trained("gpt2", special, observed=observed)
+    tok = loaded(reference)
+    assert json.dumps(to_tokenizer_json(tok.model), ensure_ascii=False, indent=2) == reference.to_str(pretty=True)
+    assert tok.vocab_size == reference.get_vocab_size()
+    assert tok.n_vocab == max(reference.get_vocab().values()) + 1
+    for text in TEXTS[:4]:
+        assert tok.encode(text, allowed_special="all") == reference.encode(text).ids
+
+
+@pytest.mark.parametrize("scheme", SCHEME_NAMES)
+def test_ids_and_text_equal_on_random_text(scheme: str, tmp_path: Path) -> None:
+    tok = loaded(trained(scheme))
+    tok.save(tmp_path / "out")
+    reference = hf.Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json"))
+    assert Tokenizer.from_file(tmp_path / "out") == tok
+    rng = random.Random(scheme)
+    for text in [*TEXTS[:4], "".join(TEXTS), *(random_text(rng) for _ in range(250))]:
+        ids = tok.encode(text, allowed_special="all")
+        assert ids == reference.encode(text).ids, text
+        ordinary = tok.encode(text, disallowed_special=())
+        assert tok.decode(ordinary) == reference.decode(ordinary, skip_special_tokens=False), text
+        if tok.scheme.lossless:
+            assert tok.decode(ids) == tok.decode(ordinary) == text
+
+
+def test_decoding_half_characters_equals() -> None:
+    reference = trained("gpt2")
+    tok = loaded(reference)
+    rng = random.Random(8)
+    for _ in range(200):
+        ids = rng.choices(range(len(SPECIAL), tok.n_vocab), k=rng.randint(0, 8))
+        assert tok.decode(ids) == reference.decode(ids)
+
+
+def test_vocab_json_and_merges_txt_are_what_tokenizers_writes(tmp_path: Path) -> None:
+    reference = trained("gpt2")
+    tok = loaded(reference)
+    tok.save(tmp_path / "out")
+    reference.model.save(str(tmp_path))
+    for name in ("vocab.json", "merges.txt"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / name).read_bytes()
+    model = models.BPE.from_file(str(tmp_path / "out" / "vocab.json"), str(tmp_path / "out" / "merges.txt"))
+    again = hf.Tokenizer(model)
+    again.pre_tokenizer = pre_tokenizer("gpt2")
+    assert again.encode(TEXTS[0]).ids == tok.encode(TEXTS[0])
+
+
+@pytest.mark.parametrize("scheme", sorted(set(SCHEME_NAMES) - {"gpt2"}))
+def test_no_vocab_json_where_its_readers_would_split_otherwise(scheme: str, tmp_path: Path) -> None:
+    loaded(trained(scheme)).save(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"tokenizer.json", "tokenizer_config.json", "manifest.json"}
+
+
+@pytest.mark.parametrize("scheme", ["gpt2", "cl100k", "custom"])
+def test_auto_tokenizer_loads_the_directory(scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    transformers = pytest.importorskip("transformers")
+    tok = loaded(trained(scheme))
+    roles = {"bos": "<s>", "eos": "<|endoftext|>", "pad": "<pad>"}
+    tok.save(tmp_path / "out", roles=roles)
+    auto = transformers.AutoTokenizer.from_pretrained(str(tmp_path / "out"))
+    assert (auto.bos_token, auto.eos_token, auto.pad_token, auto.unk_token) == ("<s>", "<|endoftext|>", "<pad>", None)
+    assert (auto.bos_token_id, auto.eos_token_id, auto.pad_token_id) == (1, 0, 2)
+    assert set(auto.all_special_tokens) == set(SPECIAL)
+    assert len(auto) == tok.vocab_size
+    assert auto.model_max_length > 10**20
+    rng = random.Random(4)
+    for text in [*TEXTS[:4], *(random_text(rng) for _ in range(60))]:
+        ids = tok.encode(text, allowed_special="all")
+        assert auto.encode(text, add_special_tokens=False) == ids == auto(text)["input_ids"], text
+        assert auto.decode(ids) == tok.decode(ids) == text
+    assert auto.decode([1, *tok.encode("hi , there ."), 0], skip_special_tokens=True) == "hi , there ."
+    again = Tokenizer.from_file(tmp_path / "out")
+    assert again.roles == roles
+    # What transformers saves again has another post-processor, which adds nothing.
+    auto.save_pretrained(str(tmp_path / "again"))
+    assert Tokenizer.from_file(tmp_path / "again") == again
+
+
+def test_reads_older_and_foreign_forms() -> None:
+    reference = trained("gpt2")
+    data = json.loads(reference.to_str())
+    expected = from_tokenizer_json(data)
+    data["model"]["merges"] = [" ".join(pair) for pair in data["model"]["merges"]]
+    data["model"].update(continuing_subword_prefix="", end_of_word_suffix="")
+    data["post_processor"] = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": False}
+    assert from_tokenizer_json(data) == expected
+
+
+def test_reads_added_tokens_outside_the_vocabulary() -> None:
+    reference = hf.Tokenizer.from_str(trained("qwen2", ()).to_str())
+    reference.add_special_tokens(["<|im_start|>", "<|im_end|>"])
+    reference.add_tokens([hf.AddedToken("<tool>", normalized=False), "quick", hf.AddedToken("quickest", normalized=False)])
+    tok = loaded(reference)
+    assert json.dumps(to_tokenizer_json(tok.model), ensure_ascii=False, indent=2) == reference.to_str(pretty=True)
+    text = "<|im_start|>the <tool>quick quickest quicker<|im_end|>"
+    assert tok.encode(text, allowed_special="all") == reference.encode(text).ids
+    assert tok.vocab_size == reference.get_vocab_size()
+
+
+def variants() -> list[tuple[str, Any]]:
+    """Settings that change ids or text, each by what the error must name."""
+    from tokenizers import normalizers, processors
+
+    def with_(name: str, value: Any) -> Any:
+        tokenizer = hf.Tokenizer.from_str(trained("cl100k", ()).to_str())
+        setattr(tokenizer, name, value)
+        return tokenizer
+
+    def enabled(method: str, **options: Any) -> Any:
+        tokenizer = hf.Tokenizer.from_str(trained("cl100k", ()).to_str())
+        getattr(tokenizer, method)(**options)
+        return tokenizer
+
+    split, byte_level = pre_tokenizers.Split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    vocab, merges = {"a": 0, "b": 1, "ab": 2}, [("a", "b")]
+
+    def sequence(*steps: Any) -> Any:
+        return with_("pre_tokenizer", pre_tokenizers.Sequence(list(steps)))
+
+    template = processors.TemplateProcessing(single="! $A", special_tokens=[("!", 0)])
+    return [
+        ("normalizer", with_("normalizer", normalizers.NFC())),
+        ("post_processor.special_tokens", with_("post_processor", template)),
+        ("decoder.type", with_("decoder", decoders.Metaspace())),
+        ("truncation", enabled("enable_truncation", max_length=8)),
+        ("padding", enabled("enable_padding")),
+        ("added_tokens[0]: lstrip", enabled("add_tokens", tokens=[hf.AddedToken("<m>", lstrip=True)])),
+        ("pre_tokenizer.type", with_("pre_tokenizer", pre_tokenizers.Metaspace())),
+        ("pre_tokenizer.add_prefix_space", with_("pre_tokenizer", pre_tokenizers.ByteLevel())),
+        ("pre_tokenizer.pretokenizers", sequence(pre_tokenizers.Digits(), pre_tokenizers.Punctuation(), byte_level)),
+        ("pre_tokenizer.pretokenizers[0].type", sequence(pre_tokenizers.Digits(), byte_level)),
+        ("pre_tokenizer.pretokenizers[0].behavior", sequence(split(hf.Regex("a"), "removed"), byte_level)),
+        ("pre_tokenizer.pretokenizers[0].invert", sequence(split(hf.Regex("a"), "isolated", invert=True), byte_level)),
+        ("pre_tokenizer.pretokenizers[0].pattern.Regex", sequence(split("a", "isolated"), byte_level)),
+        ("pre_tokenizer.pretokenizers[0].pattern.Regex", sequence(split(hf.Regex(r"\d{1,3}+"), "isolated"), byte_level)),
+        ("pre_tokenizer.pretokenizers[1].use_regex", sequence(pre_tokenizers.WhitespaceSplit(), pre_tokenizer("gpt2"))),
+        ("model.type", with_("model", models.Unigram())),
+        ("model.dropout", with_("model", models.BPE(vocab, merges, dropout=0.1))),
+        ("model.unk_token", with_("model", models.BPE(vocab, merges, unk_token="a"))),
+        ("model.byte_fallback", with_("model", models.BPE(vocab, merges, byte_fallback=True))),
+        ("model.ignore_merges", with_("model", models.BPE(vocab, merges, ignore_merges=True))),
+        ("model.end_of_word_suffix", with_("model", models.BPE(vocab, merges, end_of_word_suffix="</w>"))),
+        ("model.vocab: 'abc'", with_("model", models.BPE({**vocab, "abc": 3}, merges))),
+        ("model.vocab: 'a b'", with_("model", models.BPE({**vocab, "a b": 3}, merges))),
+    ]
+
+
+@pytest.mark.parametrize(("field", "tokenizer"), variants(), ids=lambda value: value if isinstance(value, str) else "")
+def test_settings_that_are_not_supported_are_refused_by_name(field: str, tokenizer: Any, tmp_path: Path) -> None:
+    path = tmp_path / "foreign.json"
+    tokenizer.save(str(path))
+    with pytest.raises(ModelFileError) as caught:
+        Tokenizer.from_file(path)
+    assert str(caught.value).startswith(f"{path}: {field}")
