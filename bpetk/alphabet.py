@@ -1,7 +1,8 @@
 """The byte-level alphabet: one printable character for each byte, so that any byte string has a text form.
 
-This is the alphabet of GPT-2's vocabulary files and of Hugging Face's ``ByteLevel``: printable bytes of Latin-1 stand
-for themselves, the other 68 are written as the characters from U+0100 on (a blank is ``Ġ``, a newline ``Ċ``).
+This is the alphabet of GPT-2's vocabulary files and of Hugging Face's ``ByteLevel``: printable bytes of
+Latin-1 stand for themselves, the other 68 are written as the characters from U+0100 on (a blank is ``Ġ``, a
+newline ``Ċ``).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ BYTE_ORDER: tuple[int, ...] = tuple(sorted(range(256), key=BYTE_TO_CHAR.__getite
 
 _ENCODE = {byte: BYTE_TO_CHAR[byte] for byte in _OTHERS}
 # Latin-1 characters outside the alphabet go to a character that Latin-1 cannot encode, and so are noticed.
-_DECODE = {ord(BYTE_TO_CHAR[byte]): byte for byte in _OTHERS} | {byte: 0xFFFF for byte in _OTHERS}
+_DECODE = {ord(BYTE_TO_CHAR[byte]): byte for byte in _OTHERS} | dict.fromkeys(_OTHERS, 0xFFFF)
 
 
 def to_byte_level(data: bytes) -> str:

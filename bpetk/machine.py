@@ -23,7 +23,18 @@ def resident_bytes() -> int:
 
 
 def peak_resident_bytes() -> int:
-    """Largest resident size of this process so far, in bytes."""
+    """Largest resident size of this process since it started its program, in bytes.
+
+    On Linux ``getrusage`` begins at the peak of the process that started this one, so that a child of a large process
+    would seem large; ``/proc`` tells the peak of the program alone.
+    """
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+            for line in status:
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
     if sys.platform == "win32":
         return _windows_peak()
     import resource

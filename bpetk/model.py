@@ -29,17 +29,18 @@ def _compact(values: Sequence[int], code: str) -> memoryview[int]:
 class BpeModel:
     """Alphabet, merges and special tokens, with what follows from them.
 
-    Making one takes microseconds whatever its size: the vocabulary and the lists are built when first asked for.
-    They are shared, so treat them as read-only. A **model token** is a byte of the alphabet or the result of a merge;
-    an added token is none of these, except where its text is the byte-level form of one: then both are one id.
+    Making one takes microseconds whatever its size: the vocabulary and the lists are built when first asked
+    for. They are shared, so treat them as read-only. A **model token** is a byte of the alphabet or the
+    result of a merge; an added token is none of these, except where its text is the byte-level form of one:
+    then both are one id.
 
     Parameters
     ----------
     scheme
         How text is cut before merging.
     special_tokens
-        Strings that the model's vocabulary holds besides its model tokens. For a trained model their ids are their
-        positions.
+        Strings that the model's vocabulary holds besides its model tokens. For a trained model their ids are
+        their positions.
     byte_ids
         The id of each of the 256 bytes, -1 for a byte outside the alphabet.
     left, right, new
@@ -47,8 +48,8 @@ class BpeModel:
     counts
         For each merge how often the pair occurred in training; not part of a model's identity.
     added_tokens
-        Needed if the ids of the special tokens are not their positions, or if there are added tokens outside the
-        model's vocabulary.
+        Needed if the ids of the special tokens are not their positions, or if there are added tokens outside
+        the model's vocabulary.
 
     Raises
     ------
@@ -139,7 +140,7 @@ class BpeModel:
 
     @cached_property
     def strings(self) -> dict[int, str]:
-        """The vocabulary as it stands in files: byte-level text of the model tokens, and the special tokens."""
+        """The vocabulary as in files, in id order: model tokens as byte-level text, and special tokens."""
         ids = self.added_ids
         found = {ids[content]: content for content in self.special_tokens}
         for token, id in self.vocab.items():
@@ -159,7 +160,8 @@ class BpeModel:
     def token_bytes(self) -> dict[int, bytes]:
         """What each id decodes to.
 
-        An id that a special token shares with a model token decodes as the model token: ordinary text needs it.
+        An id that a special token shares with a model token decodes as the model token: ordinary text needs
+        it.
         """
         return {id: content.encode() for content, id in self.added_ids.items()} | self.tokens
 
@@ -214,4 +216,5 @@ class BpeModel:
 
     def __repr__(self) -> str:
         """Name the scheme and the sizes."""
-        return f"BpeModel(scheme={self.scheme.name!r}, merges={len(self.new)}, special_tokens={self.special_tokens!r})"
+        scheme, special = self.scheme.name, self.special_tokens
+        return f"BpeModel(scheme={scheme!r}, merges={len(self.new)}, special_tokens={special!r})"

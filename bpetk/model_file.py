@@ -35,7 +35,7 @@ T = TypeVar("T")
 FORMAT = "bpetk-tokenizer"
 FORMAT_VERSION = 1
 FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "manifest.json")
-"""Every file that a saved tokenizer may have; saving removes those that a former one left and the new one lacks."""
+"""The files that a saved tokenizer may have; saving removes those of them that the new one lacks."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ def save_tokenizer(
 ) -> None:
     """Write a tokenizer's directory.
 
-    A new directory appears complete or not at all. In one that exists, nothing changes before all files are written
-    and flushed beside the old ones; if putting them in place fails, the old ones come back.
+    A new directory appears complete or not at all. In one that exists, nothing changes before all files are
+    written and flushed beside the old ones; if putting them in place fails, the old ones come back.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def save_tokenizer(
     """
     target = Path(directory)
     files = _render(model, check_roles(model, roles or {}), report, training)
-    exists = _check_target(target, overwrite)
+    exists = check_target(target, overwrite)
     try:
         if exists:
             _fill(target, files)
@@ -103,14 +103,14 @@ def load_tokenizer(path: str | os.PathLike[str]) -> SavedTokenizer:
     Parameters
     ----------
     path
-        A directory with ``tokenizer.json``; roles and provenance are read if their files are there. Or a file of that
-        format under any name.
+        A directory with ``tokenizer.json``; roles and provenance are read if their files are there. Or a file
+        of that format under any name.
 
     Raises
     ------
     ModelFileError
-        If a file is missing, unreadable or malformed, or holds something that cannot be reproduced exactly; the
-        message names the file and the field.
+        If a file is missing, unreadable or malformed, or holds something that cannot be reproduced exactly;
+        the message names the file and the field.
     """
     path = Path(path)
     if not path.is_dir():
@@ -236,7 +236,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _check_target(target: Path, overwrite: bool) -> bool:
+def check_target(target: Path, overwrite: bool) -> bool:
     """Return whether the directory exists; refuse one that must not be written to."""
     try:
         names = {entry.name for entry in os.scandir(target)}

@@ -1,7 +1,7 @@
-"""Added tokens: strings that are found in a text before it is cut into pretokens, and the policy that allows them.
+"""Added tokens: strings found in a text before it is cut into pretokens, and the policy that allows them.
 
-The policy is tiktoken's: text from outside must not smuggle in control tokens, so a special token in a text is an
-error unless the caller says, per call, that it is wanted (``allowed_special``) or is plain text
+The policy is tiktoken's: text from outside must not smuggle in control tokens, so a special token in a text
+is an error unless the caller says, per call, that it is wanted (``allowed_special``) or is plain text
 (``disallowed_special=()``).
 """
 
@@ -72,8 +72,8 @@ def select_tokens(
     allowed_special
         Special tokens to match, or ``"all"``. Strings that are no special token have no effect.
     disallowed_special
-        Strings that must not be in the text, whether special tokens or not, allowed or not; ``"all"`` means the
-        special tokens that are not allowed. What is neither allowed nor disallowed is ordinary text.
+        Strings that must not be in the text, whether special tokens or not, allowed or not; ``"all"`` means
+        the special tokens that are not allowed. What is neither allowed nor disallowed is ordinary text.
 
     Returns
     -------

@@ -23,8 +23,8 @@ from bpetk.special_tokens import Selection, select_tokens, split_text
 class Tokenizer:
     """A byte-level BPE tokenizer.
 
-    Immutable, safe to share between threads, picklable, and equal to another one of the same content. Make one with
-    `bpetk.train` or `Tokenizer.from_file`.
+    Immutable, safe to share between threads, picklable, and equal to another one of the same content. Make
+    one with `bpetk.train` or `Tokenizer.from_file`.
 
     Parameters
     ----------
@@ -41,6 +41,19 @@ class Tokenizer:
     ------
     ConfigError
         If a role is unknown or its token is not a special token of the model.
+
+    Examples
+    --------
+    >>> import bpetk
+    >>> tok = bpetk.train_from_iterator(["ab ab"], vocab_size=258, special_tokens=["<s>"])
+    >>> tok
+    Tokenizer(scheme='cl100k', vocab_size=258, special_tokens=1)
+    >>> tok.merges
+    [(b'a', b'b')]
+    >>> tok.encode("abab"), tok.encode("<s>ab", allowed_special={"<s>"})
+    ([257, 257], [0, 257])
+    >>> tok.decode([0, 257])
+    '<s>ab'
     """
 
     def __init__(
@@ -68,8 +81,8 @@ class Tokenizer:
         Raises
         ------
         ModelFileError
-            If a file is missing or malformed, or holds something that cannot be reproduced exactly; the message names
-            the file and the field.
+            If a file is missing or malformed, or holds something that cannot be reproduced exactly; the
+            message names the file and the field.
         """
         saved = load_tokenizer(path)
         return cls(saved.model, roles=saved.roles, training=saved.training)
@@ -93,7 +106,8 @@ class Tokenizer:
         overwrite
             Write also into a directory that holds other things.
         roles
-            Instead of this tokenizer's own: ``{"eos": "<|endoftext|>"}``; keys ``bos``, ``eos``, ``pad``, ``unk``.
+            Instead of this tokenizer's own: ``{"eos": "<|endoftext|>"}``; keys ``bos``, ``eos``, ``pad``,
+            ``unk``.
 
         Raises
         ------
@@ -101,6 +115,15 @@ class Tokenizer:
             If the directory holds other things, or cannot be written; then nothing was changed.
         ConfigError
             If a role's token is not a special token.
+
+        Examples
+        --------
+        >>> import bpetk, pathlib, tempfile
+        >>> tok = bpetk.train_from_iterator(["ab ab"], vocab_size=257)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     tok.save(pathlib.Path(folder, "tok"))
+        ...     Tokenizer.from_file(pathlib.Path(folder, "tok")) == tok
+        True
         """
         save_tokenizer(
             directory,
@@ -133,12 +156,12 @@ class Tokenizer:
 
     @property
     def merges(self) -> list[tuple[bytes, bytes]]:
-        """Parts of each merge, in rank order; built once and shared, treat it as read-only."""
+        """Parts of each merge, in rank order; treat it as read-only."""
         return self._model.merges
 
     @property
     def vocab(self) -> dict[bytes, int]:
-        """Ids of the model tokens (no special tokens), in id order; built once and shared, treat it as read-only."""
+        """Ids of the model tokens, in id order, without special tokens; treat it as read-only."""
         return self._model.vocab
 
     @property
@@ -168,20 +191,22 @@ class Tokenizer:
         allowed_special
             Special tokens to encode as such, or ``"all"`` (as Hugging Face always does).
         disallowed_special
-            Strings that must not be in the text; ``"all"`` means the special tokens that are not allowed. With ``()``
-            a special token that is not allowed is ordinary text.
+            Strings that must not be in the text; ``"all"`` means the special tokens that are not allowed.
+            With ``()`` a special token that is not allowed is ordinary text.
 
         Returns
         -------
         list[int]
-            Empty for empty text. The ids decode to the text, except that scheme ``whitespace`` drops white space.
+            Empty for empty text. The ids decode to the text, except that scheme ``whitespace`` drops white
+            space.
 
         Raises
         ------
         ConfigError
             If the text holds a disallowed string; the message says what to pass.
         UnknownTokenError
-            If a byte has no id, which happens only with ``alphabet="observed"``; Hugging Face drops it silently.
+            If a byte has no id, which happens only with ``alphabet="observed"``; Hugging Face drops it
+            silently.
         InvalidEncodingError
             If the text holds a lone surrogate, which no UTF-8 text can.
         """
@@ -248,8 +273,7 @@ class Tokenizer:
         model = self._model
         id = model.added_ids.get(token) if isinstance(token, str) else None
         if id is None:
-            data = token.encode("utf-8", "surrogatepass") if isinstance(token, str) else bytes(token)
-            id = model.vocab.get(data)
+            id = model.vocab.get(token.encode("utf-8", "surrogatepass") if isinstance(token, str) else token)
         if id is None:
             raise UnknownTokenError(f"{token!r} is not in the vocabulary")
         return id
@@ -324,8 +348,9 @@ class Tokenizer:
             before = len(data[:at].decode("utf-8", "ignore"))
             char = data.decode()[before]
             raise UnknownTokenError(
-                f"byte 0x{data[at]:02X} of {char!r} at position {start + before} of the text is not in the alphabet of "
-                'this tokenizer, which was trained with alphabet="observed"; train with alphabet="bytes" to encode any text'
+                f"byte 0x{data[at]:02X} of {char!r} at position {start + before} of the text is not in the "
+                'alphabet of this tokenizer, which was trained with alphabet="observed"; '
+                'train with alphabet="bytes" to encode any text'
             )
         return symbols
 
@@ -337,7 +362,8 @@ def _to_utf8(text: str, start: int, end: int) -> bytes:
         at = start + error.start
         raise InvalidEncodingError(
             f"lone surrogate U+{ord(text[at]):04X} at position {at} of the text is not a character; "
-            "replace it first, for example with text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')"
+            "replace it first, for example with "
+            "text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')"
         ) from None
 
 
@@ -364,7 +390,7 @@ def merge_symbols(symbols: list[int], rules: Mapping[tuple[int, int], tuple[int,
     while heap:
         rank, i = heappop(heap)
         j = after[i]
-        # INVARIANT: a symbol merged into its left neighbour is -1, which no rule has, so old entries do not apply.
+        # INVARIANT: a symbol merged into its left neighbour is -1, which no rule has; its old entries die.
         rule = rules.get((symbols[i], symbols[j])) if j < n else None
         if rule is None or rule[0] != rank:
             continue

@@ -178,8 +178,8 @@ def verify_train(
         As in ``bpetk.train``. The reference takes its number of threads from its own environment variable
         ``RAYON_NUM_THREADS``.
     against
-        ``"hf"``: `tokenizers`' ``BpeTrainer``. It counts pairs in 32 bits, so on text with more than 2**31 - 1
-        of one pair it is the reference that is wrong.
+        ``"hf"``: `tokenizers`' ``BpeTrainer``. It counts pairs in 32 bits, so on text with more than 2**31
+        or more of one pair it is the reference that is wrong.
 
     Returns
     -------

@@ -76,9 +76,11 @@ def _environment(threads: int) -> dict[str, str]:
         "RAYON_NUM_THREADS": str(threads),
         "TOKENIZERS_PARALLELISM": "true" if threads > 1 else "false",
     }
-    root = str(Path(bpetk.__file__).resolve().parent.parent)
-    installed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), site.getusersitepackages()}
-    if root not in installed:  # a source tree: the worker, in another folder, would not find it by itself
+    root = os.path.realpath(Path(bpetk.__file__).parent.parent)
+    installed = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), site.getusersitepackages()]
+    if root not in map(
+        os.path.realpath, installed
+    ):  # a source tree: the worker, in another folder, would not find it by itself
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     return environment
 
@@ -116,9 +118,11 @@ def run_worker(job: Job, folder: Path, timeout: float | None = None) -> tuple[di
             errors.seek(0)
             raise WorkerError(_explain_exit(code, errors.read()))
     numbers: dict[str, Any] = json.loads(target.read_text(encoding="utf-8"))
-    path = numbers.pop("bpetk_path")
-    if Path(path) != Path(bpetk.__file__).parent:
-        raise WorkerError(f"the worker imported bpetk from {path}, not from {Path(bpetk.__file__).parent}")
+    theirs, ours = (
+        os.path.realpath(path) for path in (numbers.pop("bpetk_path"), Path(bpetk.__file__).parent)
+    )
+    if theirs != ours:
+        raise WorkerError(f"the worker imported bpetk from {theirs}, not from {ours}")
     return numbers, merges if merges.exists() else None
 
 

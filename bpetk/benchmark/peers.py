@@ -133,7 +133,11 @@ def _only_gpt2(scheme: str) -> str | None:
 
 
 def _needs_pattern(scheme: str) -> str | None:
-    return None if get_scheme(scheme).pattern else f"it cuts text by a pattern, and {scheme} has none"
+    return (
+        None
+        if get_scheme(scheme).pattern
+        else f"it cuts text by a pattern, and the scheme {scheme} is not one"
+    )
 
 
 PEERS: dict[str, Peer] = {

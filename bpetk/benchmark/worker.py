@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import bpetk
-from bpetk.benchmark.measure import own_peak_bytes
+from bpetk.machine import peak_resident_bytes
 from bpetk.benchmark.peers import PEERS, Job, Merges
 
 
@@ -27,13 +27,13 @@ def measure(job: Job) -> tuple[dict[str, Any], str | None]:
     """Train once; return the numbers and, if the peer tells them, the merges as text."""
     peer = PEERS[job.peer]
     run = peer.prepare(job)
-    idle_rss, cpu, wall = own_peak_bytes(), time.process_time(), time.perf_counter()
+    idle_rss, cpu, wall = peak_resident_bytes(), time.process_time(), time.perf_counter()
     trained = run()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     numbers: dict[str, Any] = {
         "wall_seconds": wall,
         "cpu_seconds": cpu,
-        "peak_rss_bytes": own_peak_bytes(),  # before the merges are taken apart, which costs memory too
+        "peak_rss_bytes": peak_resident_bytes(),  # before the merges are taken apart, which costs memory too
         "idle_rss_bytes": idle_rss,
         "bpetk_path": str(Path(bpetk.__file__).parent),
     }

@@ -14,9 +14,9 @@ from typing import Any, NoReturn
 import click
 
 from bpetk import __version__
-from bpetk.cli.bench import bench
-from bpetk.cli.train import train
-from bpetk.cli.verify import verify
+from bpetk.cli.bench import bench as bench_group
+from bpetk.cli.train import train as train_command
+from bpetk.cli.verify import verify as verify_group
 from bpetk.errors import BpetkError, ConfigError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
@@ -37,8 +37,19 @@ def _report_error(error: BaseException, *, code: int, as_json: bool) -> None:
         click.echo(label + text, err=True)
 
 
+class Interrupted(Exception):
+    """Ctrl-C; click would answer it with an empty line, which has no place among JSON lines."""
+
+
 class Program(click.Group):
     """A group whose errors are one paragraph without a traceback, and whose exit codes are those above."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted from None
 
     def main(
         self,
@@ -64,9 +75,9 @@ class Program(click.Group):
         except click.ClickException as error:
             error.show()
             code = error.exit_code
-        except (click.Abort, KeyboardInterrupt):
+        except (Interrupted, click.Abort, KeyboardInterrupt):
             code = INTERRUPTED
-            _report_error(KeyboardInterrupt("interrupted"), code=code, as_json=state["json"])
+            _report_error(Interrupted("interrupted"), code=code, as_json=state["json"])
         except (BpetkError, MemoryError, OSError) as error:
             code = USAGE if isinstance(error, ConfigError) else FAILED
             _report_error(error, code=code, as_json=state["json"])
@@ -84,6 +95,6 @@ def main() -> None:
     """
 
 
-main.add_command(train)
-main.add_command(verify)
-main.add_command(bench)
+# The names differ from those of the modules, which would be hidden otherwise.
+for command in (train_command, verify_group, bench_group):
+    main.add_command(command)

@@ -13,7 +13,13 @@ from typing import Protocol
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.progress import Progress as Bars
 
 from bpetk.cli.units import size_text
@@ -107,8 +113,8 @@ def display(*, as_json: bool, quiet: bool) -> AbstractContextManager[Callback | 
 
 
 @contextmanager
-def notes(*, as_json: bool, quiet: bool) -> Iterator[None]:
-    """Show the warnings of the library as notes on standard error, those aside that the report repeats."""
+def notes(*, as_json: bool, quiet: bool = False) -> Iterator[None]:
+    """Show warnings of the library as notes on standard error; the size of a vocabulary the reports tell."""
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
         if as_json:

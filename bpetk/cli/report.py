@@ -55,7 +55,7 @@ def print_report(report: TrainReport, output: Path, console: Console) -> None:
     facts.add_row("vocabulary", escape(report.explanation))
     if report.last_merge is not None:
         merge = readable_pair(*report.last_merge)
-        facts.add_row("last merge", f"{escape(merge)}, seen {report.last_merge_count:,} times")
+        facts.add_row("last merge", f"{escape(merge)}, seen {_count(report.last_merge_count or 0, 'time')}")
     words = f"{report.pretokens:,} pretokens, {report.distinct_words:,} distinct"
     facts.add_row("text", f"{size_text(report.corpus_bytes)}, {words}")
     costs = [f"{report.bytes_per_token:.3f} overall"]
@@ -80,6 +80,10 @@ def print_report(report: TrainReport, output: Path, console: Console) -> None:
 def _spread(spread: Spread, text: Callable[[float], str]) -> str:
     half = (spread.high - spread.low) / 2 / spread.median if spread.median else 0.0
     return f"{text(spread.median)} ±{half:.0%}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _seconds(value: float) -> str:
@@ -109,7 +113,7 @@ def print_benchmark(result: BenchmarkResult, console: Console) -> None:
     corpus, machine = result.corpus, result.machine
     console.print(
         f"{size_text(corpus.bytes)} of text, vocabulary {result.vocab_size:,}, scheme {result.scheme}, "
-        f"{result.rounds} rounds, {result.ours.threads} threads, {machine['processor']}",
+        f"{_count(result.rounds, 'round')}, {_count(result.ours.threads, 'thread')}, {machine['processor']}",
         soft_wrap=True,
     )
     table = Table(box=None, padding=(0, 1), pad_edge=False)

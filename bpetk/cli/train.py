@@ -13,7 +13,7 @@ from bpetk.api import train as train_tokenizer
 from bpetk.cli.options import training_arguments, training_options
 from bpetk.cli.progress import display, notes
 from bpetk.cli.report import print_report
-from bpetk.model_file import _check_target as check_target
+from bpetk.model_file import check_target
 
 _ROLES = ("bos", "eos", "pad", "unk")
 _GLOB = frozenset("*?[")
@@ -27,8 +27,8 @@ def role_tokens(special: tuple[str, ...], roles: dict[str, str]) -> tuple[str, .
 def default_output(files: tuple[str, ...], vocab_size: int) -> Path:
     """Name the output after the corpus: ``./<corpus>-bpe-<N>``.
 
-    A glob is named after the folder it looks into; several inputs are named after the first, with the number of
-    the others.
+    A glob is named after the folder it looks into; several inputs after the first, with the number of the
+    others.
     """
     name = files[0]
     path = Path(name)

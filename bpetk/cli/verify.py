@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from bpetk.cli.options import training_arguments, training_options
+from bpetk.cli.progress import notes
 from bpetk.verify import REFERENCES, verify_train
 
 CHECK_FAILED = 3
@@ -42,7 +43,8 @@ def verify_train_command(
       bpetk verify train corpus.txt --vocab 8000 --scheme o200k --against hf
     """
     context.obj["json"] = as_json
-    result = verify_train(files, against=against, **training_arguments(**options))
+    with notes(as_json=as_json):
+        result = verify_train(files, against=against, **training_arguments(**options))
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(result), ensure_ascii=False))
     elif result.identical:

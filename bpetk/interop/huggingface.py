@@ -1,8 +1,8 @@
-"""Hugging Face files: ``tokenizer.json``, ``tokenizer_config.json``, and GPT-2's ``vocab.json`` with ``merges.txt``.
+"""Hugging Face files: tokenizer.json, tokenizer_config.json, and GPT-2's vocab.json with merges.txt.
 
-What is written is, to the byte, what the `tokenizers` library writes for the same model. What is read is byte-level
-BPE with a known scheme or a supported pattern; any other setting is refused by name, because ignoring it would give
-other ids than the reference gives.
+What is written is, to the byte, what the `tokenizers` library writes for the same model. What is read is
+byte-level BPE with a known scheme or a supported pattern; any other setting is refused by name, because
+ignoring it would give other ids than the reference gives.
 """
 
 from __future__ import annotations
@@ -111,20 +111,24 @@ def tokenizer_config(
     ------
     ConfigError
         If a role is unknown or its token is not a special token of the model.
+
+    Examples
+    --------
+    >>> model = BpeModel(get_scheme("gpt2"), ("<s>",), range(1, 257), [], [], [])
+    >>> tokenizer_config(model, {"eos": "<s>"})["eos_token"]
+    '<s>'
     """
     roles = check_roles(model, roles or {})
     config: dict[str, Any] = {
         "add_prefix_space": False,
         "clean_up_tokenization_spaces": False,
         "model_max_length": model_max_length,
-        # transformers 5 renamed it and keeps this name as an alias; it is the only one that transformers 4 knows.
+        # transformers 5 renamed it and keeps this name as an alias; transformers 4 knows no other.
         "tokenizer_class": "PreTrainedTokenizerFast",
     }
     config |= {f"{role}_token": roles[role] for role in ROLES if role in roles}
-    others = [
-        token.content for token in model.added_tokens if token.special and token.content not in roles.values()
-    ]
-    if others:
+    special = [token.content for token in model.added_tokens if token.special]
+    if others := [content for content in special if content not in roles.values()]:
         config["additional_special_tokens"] = others
     return config
 
@@ -170,8 +174,8 @@ def roles_from_config(config: Any) -> dict[str, str]:
 def from_tokenizer_json(data: Any) -> BpeModel:
     """Read the object of a ``tokenizer.json``.
 
-    Settings that change neither ids nor decoded text (trimming of offsets, a post-processor that adds no tokens) are
-    accepted and not kept.
+    Settings that change neither ids nor decoded text (trimming of offsets, a post-processor that adds no
+    tokens) are accepted and not kept.
 
     Parameters
     ----------
@@ -186,7 +190,8 @@ def from_tokenizer_json(data: Any) -> BpeModel:
     Raises
     ------
     ModelFileError
-        If a field is missing or malformed, or holds a setting that is not supported; the message names the field.
+        If a field is missing or malformed, or holds a setting that is not supported; the message names the
+        field.
     """
     data = _object(data, "the file")
     _expect(data.get("version"), ("1.0",), "version")

@@ -2,7 +2,8 @@
 
 1. The text is cut at the special tokens that are wanted: at each position the longest one that starts there.
 2. Each stretch between them is cut into pretokens, every stretch on its own.
-3. A pretoken starts as its bytes. As long as two neighbours have a merge, the pair with the lowest rank is merged;
+3. A pretoken starts as its bytes. As long as two neighbours have a merge, the pair with the lowest rank is
+merged;
    of equal pairs the leftmost. (Pairs, not strings, decide: a string may be a token that no merge reaches.)
 """
 

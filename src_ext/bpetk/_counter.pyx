@@ -1,194 +1,27 @@
-"""Counting pretokens: one open-addressing table a partition and thread, combined at the end without copying words.
+"""Counting pretokens: a table for each partition of the hashes and each thread, combined at the end without copying.
 
-Memory follows the distinct words: 24 bytes a slot at a load of at most 5/8, and for words over 15 bytes a record in
-an arena. Counts are 64 bits wide. The result does not depend on threads or on how text was cut into calls."""
+Counts are 64 bits wide. The result does not depend on threads or on how text was cut into calls."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 
 from libc.string cimport memcmp, memcpy, memset
 
 from bpetk._native cimport (
-    Key, Pool, class_and_length, hash_bytes, hash_key, kShortKey, mem_alloc, mem_free, prefetch_write, short_key,
-    short_key_exact, utf8_first_error,
+    Key, Pool, class_and_length, hash_bytes, hash_key, kShortKey, prefetch_write, short_key, short_key_exact,
+    utf8_first_error,
 )
 from bpetk._scanner cimport Scan, best_tier, scan_next, scheme_id, tier_id
 from bpetk._types cimport SCHEME_WHITESPACE
+from bpetk._word_table cimport Arena, Table, absorb, add_key, add_long, arena_release, slot_bytes, table_grow, table_release
 
 cdef enum:
     BATCH = 512                     # pretokens looked up side by side, so that their cache misses overlap
-    FIRST_SLOTS = 64
-    CHUNK = 1 << 20
     PARTITION_SHIFT = 58            # 64 - log2(PARTITIONS)
     WHITE = 4                       # flag of native/unicode_tables.h
 
 cdef uint64_t LONGEST_WORD = 0xFFFFFFFF   # a record holds its length in 32 bits
-cdef uint64_t LONG_MARK = <uint64_t>0xFF << 56
-cdef uint64_t ADDRESS = (<uint64_t>1 << 56) - 1
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Arena and table.
-
-
-cdef uint8_t* arena_take(Arena* a, uint64_t size) noexcept nogil:
-    """Room for size bytes, 4-byte aligned; NULL when memory is out."""
-    cdef uint64_t chunk
-    cdef void* p
-    size = (size + 3) & ~<uint64_t>3
-    if a.n_chunks == 0 or a.at + size > a.sizes[a.n_chunks - 1]:
-        if a.n_chunks == a.room:
-            a.room = a.room * 2 + 16
-            p = realloc(a.chunks, a.room * sizeof(void*))
-            if p == NULL:
-                return NULL
-            a.chunks = <void**>p
-            p = realloc(a.sizes, a.room * sizeof(uint64_t))
-            if p == NULL:
-                return NULL
-            a.sizes = <uint64_t*>p
-        chunk = size if size > CHUNK else CHUNK
-        p = mem_alloc(chunk)
-        if p == NULL:
-            return NULL
-        a.chunks[a.n_chunks] = p
-        a.sizes[a.n_chunks] = chunk
-        a.n_chunks += 1
-        a.at = 0
-    a.at += size
-    return <uint8_t*>a.chunks[a.n_chunks - 1] + a.at - size
-
-
-cdef void arena_release(Arena* a) noexcept nogil:
-    cdef uint64_t i
-    for i in range(a.n_chunks):
-        mem_free(a.chunks[i], a.sizes[i])
-    free(a.chunks)
-    free(a.sizes)
-    a.chunks = NULL
-    a.sizes = NULL
-    a.n_chunks = a.room = a.at = 0
-
-
-cdef inline uint64_t slot_hash(const Slot* slot) noexcept nogil:
-    cdef Key key
-    if slot.hi >> 56 == 0xFF:
-        return slot.lo
-    key.lo = slot.lo
-    key.hi = slot.hi
-    return hash_key(key)
-
-
-cdef bint table_grow(Table* t) noexcept nogil:
-    cdef uint64_t capacity = (t.mask + 1) * 2 if t.slots != NULL else FIRST_SLOTS, i, j
-    cdef Slot* old = t.slots
-    cdef Slot* slots = <Slot*>mem_alloc(capacity * sizeof(Slot))
-    if slots == NULL:
-        return False
-    if old != NULL:
-        for i in range(t.mask + 1):
-            if old[i].hi:
-                j = slot_hash(&old[i]) & (capacity - 1)
-                while slots[j].hi:
-                    j = (j + 1) & (capacity - 1)
-                slots[j] = old[i]
-        mem_free(old, (t.mask + 1) * sizeof(Slot))
-    t.slots = slots
-    t.mask = capacity - 1
-    return True
-
-
-cdef inline bint table_full(const Table* t) noexcept nogil:
-    return t.slots == NULL or t.used * 8 >= (t.mask + 1) * 5
-
-
-cdef inline bint add_key(Table* t, Key key, uint64_t hash, uint64_t count) noexcept nogil:
-    """Count a short word. False: out of memory."""
-    cdef Slot* slot
-    cdef uint64_t i
-    if table_full(t) and not table_grow(t):
-        return False
-    i = hash & t.mask
-    while True:
-        slot = &t.slots[i]
-        if slot.lo == key.lo and slot.hi == key.hi:
-            slot.count += count
-            return True
-        if slot.hi == 0:
-            slot.lo = key.lo
-            slot.hi = key.hi
-            slot.count = count
-            t.used += 1
-            return True
-        i = (i + 1) & t.mask
-
-
-cdef Slot* find_long(Table* t, const uint8_t* p, uint64_t n, uint64_t hash) noexcept nogil:
-    """The slot of a long word, or the empty slot where it belongs; NULL when memory is out."""
-    cdef Slot* slot
-    cdef uint64_t i, length
-    cdef const uint8_t* bytes
-    if table_full(t) and not table_grow(t):
-        return NULL
-    i = hash & t.mask
-    while True:
-        slot = &t.slots[i]
-        if slot.hi == 0:
-            return slot
-        if slot.lo == hash and slot.hi >> 56 == 0xFF:
-            bytes = slot_bytes(slot, &length)
-            if length == n and memcmp(bytes, p, n) == 0:
-                return slot
-        i = (i + 1) & t.mask
-
-
-cdef bint add_long(Table* t, Arena* arena, const uint8_t* p, uint64_t n, uint64_t hash, uint64_t count) noexcept nogil:
-    cdef Slot* slot = find_long(t, p, n, hash)
-    cdef uint8_t* record
-    if slot == NULL:
-        return False
-    if slot.hi == 0:
-        record = arena_take(arena, n + 4)
-        if record == NULL:
-            return False
-        (<uint32_t*>record)[0] = <uint32_t>n
-        memcpy(record + 4, p, n)
-        slot.lo = hash
-        slot.hi = LONG_MARK | <uint64_t>record
-        t.used += 1
-    slot.count += count
-    return True
-
-
-cdef bint absorb(Table* into, const Table* other) noexcept nogil:
-    """Add the counts of other; long words stay where their bytes are."""
-    cdef uint64_t i, length
-    cdef const Slot* slot
-    cdef Slot* target
-    cdef Key key
-    if other.slots == NULL:
-        return True
-    for i in range(other.mask + 1):
-        slot = &other.slots[i]
-        if slot.hi == 0:
-            continue
-        if slot.hi >> 56 != 0xFF:
-            key.lo = slot.lo
-            key.hi = slot.hi
-            if not add_key(into, key, hash_key(key), slot.count):
-                return False
-            continue
-        target = find_long(into, slot_bytes(slot, &length), (<const uint32_t*>(slot.hi & ADDRESS))[0], slot.lo)
-        if target == NULL:
-            return False
-        if target.hi == 0:
-            into.used += 1
-            target.lo = slot.lo
-            target.hi = slot.hi
-        target.count += slot.count
-    return True
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # Counting one stretch of text.
 
@@ -304,8 +137,7 @@ cdef class CountWorker:
 
     def __dealloc__(self):
         for p in range(PARTITIONS):
-            if self.tables[p].slots != NULL:
-                mem_free(self.tables[p].slots, (self.tables[p].mask + 1) * sizeof(Slot))
+            table_release(&self.tables[p])
         if self.arena != NULL:
             arena_release(self.arena)
             free(self.arena)
@@ -450,8 +282,7 @@ cdef void combine_task(void* context, int thread) noexcept nogil:
             t = &c.tables[w][p]
             if not absorb(&c.tables[0][p], t):
                 c.failed[0] = True
-            mem_free(t.slots, (t.mask + 1) * sizeof(Slot))
-            t.slots = NULL
+            table_release(t)
         p += c.n_threads
 
 
@@ -472,10 +303,7 @@ cdef class WordCounts:
         """Free everything; afterwards there are no words."""
         cdef int a
         for p in range(PARTITIONS):
-            if self.tables[p].slots != NULL:
-                mem_free(self.tables[p].slots, (self.tables[p].mask + 1) * sizeof(Slot))
-            self.tables[p].slots = NULL
-            self.tables[p].mask = self.tables[p].used = 0
+            table_release(&self.tables[p])
         for a in range(self.n_arenas):
             arena_release(&self.arenas[a])
         free(self.arenas)

@@ -4,8 +4,9 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, qsort, realloc
 from libc.string cimport memset
 
-from bpetk._counter cimport PARTITIONS, Slot, Table, WordCounts, slot_bytes
+from bpetk._counter cimport PARTITIONS, WordCounts
 from bpetk._native cimport Pool, mem_alloc, mem_free
+from bpetk._word_table cimport Slot, Table, slot_bytes
 
 cdef enum:
     DENSE = 4096            # counts below it are sorted by a histogram, the few above it by comparison

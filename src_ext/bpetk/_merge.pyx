@@ -20,7 +20,6 @@ ctypedef fused pos_t:
 
 cdef enum:
     AHEAD = 24              # entries between a prefetch and its use
-    PARALLEL = 3000         # shorter lists are not worth two meetings of the threads
     PREFETCH_FROM = 8
 
 
@@ -160,7 +159,7 @@ cdef void make_slices(Engine* e) noexcept nogil:
     cdef int w
     e.slices = 1
     e.workers[0].begin = 0
-    if n >= PARALLEL and e.n_workers > 1:
+    if n >= e.parallel_from and e.n_workers > 1:
         share = n // e.n_workers
         for w in range(1, e.n_workers):
             at = at if at > share * w else share * w

@@ -50,6 +50,7 @@ cdef struct Engine:
     uint32_t b
     uint32_t z
     uint32_t shift
+    uint64_t parallel_from  # shorter lists are not worth two meetings of the threads
     int slices
     void* rec_left          # neighbours of each live occurrence, parallel to its place in the list
     void* rec_right

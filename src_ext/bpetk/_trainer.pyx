@@ -225,7 +225,7 @@ cdef class MergeLoop:
     def __cinit__(
         self, WordCounts words not None, *, list byte_ids, uint64_t strings, reserved, uint64_t vocab_size,
         int64_t min_frequency=0, uint64_t max_token_length=0, int threads=1, bint wide_symbols=False,
-        bint wide_positions=False, int64_t first_cutoff=0,
+        bint wide_positions=False, int64_t first_cutoff=0, uint64_t parallel_from=3000,
     ):
         """byte_ids: id of each of the 256 bytes, -1 for one without; strings: number of ids given so far (they are
         0..strings-1); reserved: (bytes, id) of strings of two bytes and more that have an id already."""
@@ -244,6 +244,7 @@ cdef class MergeLoop:
         self.e.target = vocab_size
         self.e.strings = self.e.first_strings = strings
         self.e.first_cutoff = first_cutoff
+        self.e.parallel_from = max(1, parallel_from)
         self.e.cutoff_limit = 0x7FFFFFFFFFFFFFFF
         self.e.n_workers = max(1, threads)
         self.e.pool = new Pool(self.e.n_workers)

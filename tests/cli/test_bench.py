@@ -106,7 +106,7 @@ def test_other_merges_exit_with_3(
         (["--rounds", "0"], 2, "x>=1"),
         (["--json", "nosuch/folder/file.json"], 1, "there is no folder"),
     ],
-    ids=" ".join,
+    ids=["trainer", "threads", "rounds", "json"],
 )
 def test_refusals(corpus: str, arguments: list[str], code: int, part: str) -> None:
     result = run(corpus, "--vocab", "300", *arguments)

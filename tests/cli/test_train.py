@@ -342,7 +342,8 @@ def _interrupt(child: subprocess.Popen[str], folder: Path) -> None:
     assert child.returncode == 130, errors
     assert time.monotonic() - begin < 5  # a second on a machine with nothing else to do
     assert out == ""
-    assert json.loads(errors.splitlines()[-1]) == {
+    lines = [json.loads(line) for line in errors.splitlines()]
+    assert lines[-1] == {
         "event": "error",
         "message": "interrupted",
         "exit_code": 130,

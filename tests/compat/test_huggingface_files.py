@@ -17,18 +17,18 @@ from bpetk.tokenizer import Tokenizer
 hf = pytest.importorskip("tokenizers")
 from tokenizers import decoders, models, pre_tokenizers, trainers  # noqa: E402
 
-CUSTOM = r"\p{Han}+|\p{L}+|\d{2}|\s+"
+CONTRACTION = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+SPACE = r"\s*[\r\n]+|\s+(?!\S)|\s+"
+UPPER, LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
 SPLITS = {
-    "cl100k": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-    r"|\s*[\r\n]+|\s+(?!\S)|\s+",
-    "qwen2": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-    r"|\s*[\r\n]+|\s+(?!\S)|\s+",
-    "o200k": r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
-    r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
-    r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-    "cl100k_tiktoken": r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|(?>\p{N}{1,3})| ?[^\s\p{L}\p{N}]++[\r\n]*+"
-    r"|\s++\z|\s*[\r\n]|\s+(?!\S)|\s",
-    "custom": CUSTOM,
+    "cl100k": rf"{CONTRACTION}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{{1,3}}"
+    rf"| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|{SPACE}",
+    "qwen2": rf"{CONTRACTION}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|{SPACE}",
+    "o200k": rf"[^\r\n\p{{L}}\p{{N}}]?{UPPER}*{LOWER}+{CONTRACTION}?|[^\r\n\p{{L}}\p{{N}}]?{UPPER}+{LOWER}*"
+    rf"{CONTRACTION}?|\p{{N}}{{1,3}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n/]*|{SPACE}",
+    "cl100k_tiktoken": r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|(?>\p{N}{1,3})"
+    r"| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++\z|\s*[\r\n]|\s+(?!\S)|\s",
+    "custom": r"\p{Han}+|\p{L}+|\d{2}|\s+",
 }
 SCHEME_NAMES = ["gpt2", *SPLITS, "whitespace", "none"]
 SPECIAL = ("<|endoftext|>", "<s>", "<pad>", "<｜用户｜>", 'quote " \\ and\ttab\x01\x7f\u2028')
@@ -38,23 +38,43 @@ TEXTS = [
     "def f(x):\n    return x + 1  # comment\n\n\tif x:\n\t\tpass\n",
     "emoji 😀😀👩‍🔬 e\u0301e\u0301 \u00a0\u3000 ﬁ İſ ٣٤٥ ½ \x00\x7f\u2028 <s> <|endoftext|> end",
 ] * 3
-PARTS = ["the", "The", " quick", "it's", "IT'S", "'ſ", " ", "  ", "\n", "\r\n", "\t", "\u00a0", "\u3000", "\x85", "\u2028"]
-PARTS += ["1", "22", "4444", "٣", "½", "你", "好，", "世界", "漢", "々", "〇", "かな", "😀", "👩‍🔬", "e\u0301", "\u0301", "\ufe0f", "İ"]
-PARTS += ["!", "//", "->", "_", "\x00", "\x1f", "\x7f", "\ue000", "\U0001f9ff", "\U000e0100", *SPECIAL, "<|endof", "text|>", "<"]
+PARTS = [
+    *" \n\t\u00a0\u3000\x85\u20281٣½你漢々〇😀\u0301\ufe0fİ!_<\x00\x1f\x7f\ue000\U0001f9ff\U000e0100",
+    *SPECIAL,
+]
+PARTS += [
+    "the",
+    "The",
+    " quick",
+    "it's",
+    "IT'S",
+    "'ſ",
+    "  ",
+    "\r\n",
+    "22",
+    "4444",
+    "好，",
+    "世界",
+    "かな",
+    "👩‍🔬",
+]
+PARTS += ["e\u0301", "//", "->", "<|endof", "text|>"]
 
 
 def pre_tokenizer(scheme: str) -> Any:
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=scheme == "gpt2")
     if scheme in ("gpt2", "none"):
         return byte_level
-    split = pre_tokenizers.WhitespaceSplit()
+    split: Any = pre_tokenizers.WhitespaceSplit()
     if scheme != "whitespace":
         split = pre_tokenizers.Split(hf.Regex(SPLITS[scheme]), "isolated")
     return pre_tokenizers.Sequence([split, byte_level])
 
 
 @cache
-def trained(scheme: str, special: tuple[str, ...] = SPECIAL, *, observed: bool = False, size: int = 420) -> Any:
+def trained(
+    scheme: str, special: tuple[str, ...] = SPECIAL, *, observed: bool = False, size: int = 420
+) -> Any:
     tokenizer = hf.Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizer(scheme)
     tokenizer.decoder = decoders.ByteLevel()
@@ -72,7 +92,10 @@ def loaded(reference: Any) -> Tokenizer:
 
 def random_text(rng: random.Random) -> str:
     if rng.random() < 0.2:
-        chars = (rng.choice([rng.randrange(0xD800), rng.randrange(0xE000, 0x110000)]) for _ in range(rng.randint(0, 12)))
+        chars = (
+            rng.choice([rng.randrange(0xD800), rng.randrange(0xE000, 0x110000)])
+            for _ in range(rng.randint(0, 12))
+        )
         return "".join(map(chr, chars))
     return "".join(rng.choices(PARTS, k=rng.randint(0, 25)))
 
@@ -89,13 +112,17 @@ def test_tokenizer_json_is_what_tokenizers_writes(scheme: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "special", [(), ("b", "ab", "é", "Ġ", "er"), ("ĠThe", "世界", "t", "世")], ids=["none", "shared", "shared and not"]
+    "special",
+    [(), ("b", "ab", "é", "Ġ", "er"), ("ĠThe", "世界", "t", "世")],
+    ids=["none", "shared", "shared and not"],
 )
 @pytest.mark.parametrize("observed", [False, True], ids=["bytes", "observed"])
 def test_shared_special_tokens_and_observed_alphabet(special: tuple[str, ...], observed: bool) -> None:
     reference = trained("gpt2", special, observed=observed)
     tok = loaded(reference)
-    assert json.dumps(to_tokenizer_json(tok.model), ensure_ascii=False, indent=2) == reference.to_str(pretty=True)
+    assert json.dumps(to_tokenizer_json(tok.model), ensure_ascii=False, indent=2) == reference.to_str(
+        pretty=True
+    )
     assert tok.vocab_size == reference.get_vocab_size()
     assert tok.n_vocab == max(reference.get_vocab().values()) + 1
     for text in TEXTS[:4]:
@@ -143,18 +170,29 @@ def test_vocab_json_and_merges_txt_are_what_tokenizers_writes(tmp_path: Path) ->
 @pytest.mark.parametrize("scheme", sorted(set(SCHEME_NAMES) - {"gpt2"}))
 def test_no_vocab_json_where_its_readers_would_split_otherwise(scheme: str, tmp_path: Path) -> None:
     loaded(trained(scheme)).save(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"tokenizer.json", "tokenizer_config.json", "manifest.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "manifest.json",
+    }
 
 
 @pytest.mark.parametrize("scheme", ["gpt2", "cl100k", "custom"])
-def test_auto_tokenizer_loads_the_directory(scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_tokenizer_loads_the_directory(
+    scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     transformers = pytest.importorskip("transformers")
     tok = loaded(trained(scheme))
     roles = {"bos": "<s>", "eos": "<|endoftext|>", "pad": "<pad>"}
     tok.save(tmp_path / "out", roles=roles)
     auto = transformers.AutoTokenizer.from_pretrained(str(tmp_path / "out"))
-    assert (auto.bos_token, auto.eos_token, auto.pad_token, auto.unk_token) == ("<s>", "<|endoftext|>", "<pad>", None)
+    assert (auto.bos_token, auto.eos_token, auto.pad_token, auto.unk_token) == (
+        "<s>",
+        "<|endoftext|>",
+        "<pad>",
+        None,
+    )
     assert (auto.bos_token_id, auto.eos_token_id, auto.pad_token_id) == (1, 0, 2)
     assert set(auto.all_special_tokens) == set(SPECIAL)
     assert len(auto) == tok.vocab_size
@@ -185,9 +223,13 @@ def test_reads_older_and_foreign_forms() -> None:
 def test_reads_added_tokens_outside_the_vocabulary() -> None:
     reference = hf.Tokenizer.from_str(trained("qwen2", ()).to_str())
     reference.add_special_tokens(["<|im_start|>", "<|im_end|>"])
-    reference.add_tokens([hf.AddedToken("<tool>", normalized=False), "quick", hf.AddedToken("quickest", normalized=False)])
+    reference.add_tokens(
+        [hf.AddedToken("<tool>", normalized=False), "quick", hf.AddedToken("quickest", normalized=False)]
+    )
     tok = loaded(reference)
-    assert json.dumps(to_tokenizer_json(tok.model), ensure_ascii=False, indent=2) == reference.to_str(pretty=True)
+    assert json.dumps(to_tokenizer_json(tok.model), ensure_ascii=False, indent=2) == reference.to_str(
+        pretty=True
+    )
     text = "<|im_start|>the <tool>quick quickest quicker<|im_end|>"
     assert tok.encode(text, allowed_special="all") == reference.encode(text).ids
     assert tok.vocab_size == reference.get_vocab_size()
@@ -207,7 +249,10 @@ def variants() -> list[tuple[str, Any]]:
         getattr(tokenizer, method)(**options)
         return tokenizer
 
-    split, byte_level = pre_tokenizers.Split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    split, byte_level = (
+        pre_tokenizers.Split,
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+    )
     vocab, merges = {"a": 0, "b": 1, "ab": 2}, [("a", "b")]
 
     def sequence(*steps: Any) -> Any:
@@ -223,13 +268,25 @@ def variants() -> list[tuple[str, Any]]:
         ("added_tokens[0]: lstrip", enabled("add_tokens", tokens=[hf.AddedToken("<m>", lstrip=True)])),
         ("pre_tokenizer.type", with_("pre_tokenizer", pre_tokenizers.Metaspace())),
         ("pre_tokenizer.add_prefix_space", with_("pre_tokenizer", pre_tokenizers.ByteLevel())),
-        ("pre_tokenizer.pretokenizers", sequence(pre_tokenizers.Digits(), pre_tokenizers.Punctuation(), byte_level)),
+        (
+            "pre_tokenizer.pretokenizers",
+            sequence(pre_tokenizers.Digits(), pre_tokenizers.Punctuation(), byte_level),
+        ),
         ("pre_tokenizer.pretokenizers[0].type", sequence(pre_tokenizers.Digits(), byte_level)),
         ("pre_tokenizer.pretokenizers[0].behavior", sequence(split(hf.Regex("a"), "removed"), byte_level)),
-        ("pre_tokenizer.pretokenizers[0].invert", sequence(split(hf.Regex("a"), "isolated", invert=True), byte_level)),
+        (
+            "pre_tokenizer.pretokenizers[0].invert",
+            sequence(split(hf.Regex("a"), "isolated", invert=True), byte_level),
+        ),
         ("pre_tokenizer.pretokenizers[0].pattern.Regex", sequence(split("a", "isolated"), byte_level)),
-        ("pre_tokenizer.pretokenizers[0].pattern.Regex", sequence(split(hf.Regex(r"\d{1,3}+"), "isolated"), byte_level)),
-        ("pre_tokenizer.pretokenizers[1].use_regex", sequence(pre_tokenizers.WhitespaceSplit(), pre_tokenizer("gpt2"))),
+        (
+            "pre_tokenizer.pretokenizers[0].pattern.Regex",
+            sequence(split(hf.Regex(r"\d{1,3}+"), "isolated"), byte_level),
+        ),
+        (
+            "pre_tokenizer.pretokenizers[1].use_regex",
+            sequence(pre_tokenizers.WhitespaceSplit(), pre_tokenizer("gpt2")),
+        ),
         ("model.type", with_("model", models.Unigram())),
         ("model.dropout", with_("model", models.BPE(vocab, merges, dropout=0.1))),
         ("model.unk_token", with_("model", models.BPE(vocab, merges, unk_token="a"))),
@@ -241,8 +298,12 @@ def variants() -> list[tuple[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize(("field", "tokenizer"), variants(), ids=lambda value: value if isinstance(value, str) else "")
-def test_settings_that_are_not_supported_are_refused_by_name(field: str, tokenizer: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("field", "tokenizer"), variants(), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_settings_that_are_not_supported_are_refused_by_name(
+    field: str, tokenizer: Any, tmp_path: Path
+) -> None:
     path = tmp_path / "foreign.json"
     tokenizer.save(str(path))
     with pytest.raises(ModelFileError) as caught:

@@ -20,7 +20,7 @@ tokenizers = pytest.importorskip("tokenizers")
 Learned = tuple[list[str], list[tuple[str, str]]]  # vocabulary by id, merges by rank
 
 CASES = settings(max_examples=1000)
-LETTERS = st.integers(2, 6).map("abcdef".__getitem__).map(lambda last: [chr(c) for c in range(97, ord(last) + 1)])
+LETTERS = st.integers(2, 6).map(lambda letters: "abcdef"[:letters])
 WORD_COUNTS = LETTERS.flatmap(
     lambda letters: st.dictionaries(st.text(letters, min_size=1, max_size=10), st.integers(1, 4), max_size=8)
 )
@@ -273,7 +273,7 @@ def test_special_token_equal_to_a_merge_keeps_its_id() -> None:
 
 
 def test_text_of_a_special_token_is_ordinary_text() -> None:
-    assert check_case("<s>ab", "<s> < > a b s <s <s>a <s>ab".replace("<s>a ", "ab "), special_tokens=["<s>"])
+    check_case("<s>ab", "<s> < > a b s <s >a <s>a <s>ab", special_tokens=["<s>"])
 
 
 def test_special_token_known_before_training_is_a_word() -> None:

@@ -147,7 +147,9 @@ def test_parts_that_do_not_fit_are_refused(changes: dict[str, object], message: 
         ({"left": [1, 1], "right": [2, 2]}, "two ids stand for the same token"),
     ],
 )
-def test_contradictions_are_found_when_the_vocabulary_is_built(changes: dict[str, object], message: str) -> None:
+def test_contradictions_are_found_when_the_vocabulary_is_built(
+    changes: dict[str, object], message: str
+) -> None:
     model = small(**changes)
     with pytest.raises(ConfigError, match=message):
         _ = model.strings

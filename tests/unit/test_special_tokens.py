@@ -62,8 +62,8 @@ def test_default_refuses_special_text_and_says_what_to_pass() -> None:
     with pytest.raises(ConfigError) as caught:
         select_tokens("ab</s>", [S, E])
     assert str(caught.value) == (
-        "the text holds the special token '</s>' at position 2: pass allowed_special={'</s>'} to encode it as that "
-        "token, or disallowed_special=() to encode it as ordinary text"
+        "the text holds the special token '</s>' at position 2: pass allowed_special={'</s>'} "
+        "to encode it as that token, or disallowed_special=() to encode it as ordinary text"
     )
 
 
@@ -92,7 +92,9 @@ def test_policy_refuses(allowed: object, disallowed: object, found: str) -> None
 
 
 def test_disallowed_text_that_is_no_token_is_not_offered_as_allowed() -> None:
-    with pytest.raises(ConfigError, match=r"^the text holds the disallowed text 'x' at position 0: pass disallowed"):
+    with pytest.raises(
+        ConfigError, match=r"^the text holds the disallowed text 'x' at position 0: pass disallowed"
+    ):
         select_tokens("x", [S], "all", {"x"})
 
 
@@ -117,6 +119,8 @@ def test_policy_of_the_wrong_type_is_refused(name: str, value: object) -> None:
         ("<s>", {"single_word": True}, "single_word of added token"),
     ],
 )
-def test_tokens_that_cannot_be_honoured_are_refused(content: str, flags: dict[str, bool], message: str) -> None:
+def test_tokens_that_cannot_be_honoured_are_refused(
+    content: str, flags: dict[str, bool], message: str
+) -> None:
     with pytest.raises(BpetkError, match=message):
         AddedToken(content, 0, **flags)
