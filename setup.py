@@ -12,7 +12,7 @@ from glob import glob
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-MODULES = ["_scanner", "_word_table", "_counter", "_layout", "_pairs", "_merge", "_rescan", "_trainer"]
+MODULES = ["_scanner", "_word_table", "_counter", "_layout", "_pairs", "_queue", "_merge", "_rescan", "_trainer"]
 
 
 def switch(name):

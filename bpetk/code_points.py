@@ -20,6 +20,7 @@ _LIMIT = 0x110000
 
 
 def union(*sets: Iterable[tuple[int, int]]) -> Ranges:
+    """Return the code points that are in any of the sets; the ranges may come in any order."""
     joined: list[tuple[int, int]] = []
     for start, end in sorted(itertools.chain(*sets)):
         if joined and start <= joined[-1][1] + 1:
@@ -30,15 +31,18 @@ def union(*sets: Iterable[tuple[int, int]]) -> Ranges:
 
 
 def complement(ranges: Ranges) -> Ranges:
+    """Return the code points that are not in the set."""
     edges = [0, *(edge for start, end in ranges for edge in (start, end + 1)), _LIMIT]
     return tuple((start, end - 1) for start, end in zip(edges[::2], edges[1::2], strict=True) if start < end)
 
 
 def intersection(sets: Sequence[Ranges]) -> Ranges:
+    """Return the code points that are in all of the sets."""
     return sets[0] if len(sets) == 1 else complement(union(*map(complement, sets)))
 
 
 def points(text: str) -> Ranges:
+    """Return the characters of a text as a set."""
     return union((ord(char), ord(char)) for char in text)
 
 
@@ -49,7 +53,7 @@ _LATIN_NUMBERS = points("\u00b2\u00b3\u00b9\u00bc\u00bd\u00be")
 
 @cache
 def named_sets() -> dict[str, Ranges]:
-    """Return the POSIX names that mean the same in ``[[:name:]]`` and in ``\\p{name}``, and three more properties."""
+    r"""Return the POSIX names that mean the same in ``[[:name:]]`` and ``\p{name}``, and three more properties."""
     get = unicode_tables.ranges
     graph = complement(union(get("White_Space"), get("Cc"), get("Cn"), get("Cs")))
     return {
@@ -73,9 +77,9 @@ def named_sets() -> dict[str, Ranges]:
 
 @cache
 def shorthand(letter: str, in_class: bool) -> Ranges:
-    """Return the set of ``\\d \\s \\w \\h`` or their capitals.
+    r"""Return the set of ``\d``, ``\s``, ``\w``, ``\h`` or their capitals.
 
-    Outside brackets Oniguruma's ``\\w`` holds six Latin-1 superscripts and fractions that ``[\\w]`` does not hold.
+    Outside brackets Oniguruma's ``\w`` holds six Latin-1 superscripts and fractions that ``[\w]`` does not hold.
     """
     get = unicode_tables.ranges
     word = union(*map(get, ("Alphabetic", "M", "Nd", "Pc")), () if in_class else _LATIN_NUMBERS)

@@ -25,7 +25,7 @@ from functools import lru_cache
 from typing import NoReturn
 
 import numpy as np
-import regex  # type: ignore[import-untyped, unused-ignore]
+import regex
 
 from bpetk import unicode_tables
 from bpetk.code_points import (
@@ -427,7 +427,7 @@ class Compiled:
         self._regex = regex.compile(translated, regex.VERSION0)
 
     def spans(self, text: str) -> Iterator[tuple[int, int]]:
-        """Yield the pieces of a text in order: the matches, and the gaps between them.
+        r"""Yield the pieces of a text in order: the matches, and the gaps between them.
 
         Parameters
         ----------
@@ -441,7 +441,7 @@ class Compiled:
 
         Examples
         --------
-        >>> list(compile_pattern(r"\\d").spans("ab12"))
+        >>> list(compile_pattern(r"\d").spans("ab12"))
         [(0, 2), (2, 3), (3, 4)]
         """
         codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")

@@ -187,7 +187,7 @@ def _spans(text: str, scheme: str) -> list[tuple[int, int]]:
 
 
 def split(text: str, scheme: str) -> list[str]:
-    """Cut text into pretokens.
+    r"""Cut text into pretokens.
 
     Parameters
     ----------
@@ -203,8 +203,8 @@ def split(text: str, scheme: str) -> list[str]:
 
     Examples
     --------
-    >>> split("I'm  here\\n", "gpt2")
-    ['I', "'m", ' ', ' here', '\\n']
+    >>> split("I'm  here\n", "gpt2")
+    ['I', "'m", ' ', ' here', '\n']
     """
     return [text[start:end] for start, end in _spans(text, scheme)]
 

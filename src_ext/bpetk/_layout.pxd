@@ -9,6 +9,9 @@ ctypedef fused sym_t:
     uint16_t
     uint32_t
 
+cdef enum:
+    HOT = 1 << 16           # positions; the classes of frequent words are short
+
 cdef struct Layout:
     # sym[0] is a separator, and one follows every word; words of one symbol are left out (they have no pairs).
     # Words are ordered by count, falling, so that the weight of a position is a step function:
@@ -20,6 +23,10 @@ cdef struct Layout:
     int64_t* weights
     uint64_t n_classes
     uint64_t classes_room
+    # Class of every 16th position up to HOT, and of every 2**shift-th: where the search for a class begins.
+    uint32_t* hot_classes
+    uint32_t* classes
+    uint64_t shift
     # Whole corpus, one-symbol words included.
     int64_t total_bytes
     int64_t single_latin    # occurrences of one-byte words that are ASCII letters, and of the others
@@ -28,4 +35,11 @@ cdef struct Layout:
 # 0, or -1 when memory is out. byte_ids: id of every byte that occurs. Frees the words as soon as they are laid out.
 cdef int layout_words(Layout* out, WordCounts words, const uint32_t* byte_ids, uint32_t separator, Pool* pool) except? -2
 cdef void layout_release(Layout* layout) noexcept nogil
-cdef uint64_t class_at(const Layout* layout, uint64_t position) noexcept nogil
+
+
+cdef inline uint64_t class_at(const Layout* layout, uint64_t position) noexcept nogil:
+    """The class c with bounds[c] <= position < bounds[c + 1] (0 for what stands before the first word)."""
+    cdef uint64_t c = layout.hot_classes[position >> 4] if position < HOT else layout.classes[position >> layout.shift]
+    while position >= layout.bounds[c + 1]:
+        c += 1
+    return c

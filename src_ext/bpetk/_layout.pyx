@@ -9,6 +9,7 @@ from bpetk._native cimport Pool, mem_alloc, mem_free
 from bpetk._word_table cimport Slot, Table, slot_bytes
 
 cdef enum:
+    COARSE = 1 << 14        # entries of the index of classes
     DENSE = 4096            # counts below it are sorted by a histogram, the few above it by comparison
 
 cdef struct Heavy:
@@ -165,6 +166,27 @@ cdef int place(Job* job, Heavy* heavy, uint64_t n_heavy) noexcept nogil:
             return -1
     if out.n_classes == 0 and not add_class(out, 0, 0):
         return -1
+    return index_classes(out)
+
+
+cdef int index_classes(Layout* out) noexcept nogil:
+    cdef uint64_t i, c = 0
+    out.shift = 4
+    while out.n_sym >> out.shift > COARSE:
+        out.shift += 1
+    out.hot_classes = <uint32_t*>mem_alloc((HOT >> 4) * sizeof(uint32_t))
+    out.classes = <uint32_t*>mem_alloc(((out.n_sym >> out.shift) + 1) * sizeof(uint32_t))
+    if out.hot_classes == NULL or out.classes == NULL:
+        return -1
+    for i in range(HOT >> 4):
+        while i << 4 >= out.bounds[c + 1]:
+            c += 1
+        out.hot_classes[i] = <uint32_t>c
+    c = 0
+    for i in range((out.n_sym >> out.shift) + 1):
+        while i << out.shift >= out.bounds[c + 1]:
+            c += 1
+        out.classes[i] = <uint32_t>c
     return 0
 
 
@@ -218,20 +240,12 @@ cdef int layout_words(
 
 cdef void layout_release(Layout* layout) noexcept nogil:
     mem_free(layout.sym, layout.n_sym * (4 if layout.wide else 2))
+    mem_free(layout.hot_classes, (HOT >> 4) * sizeof(uint32_t))
+    mem_free(layout.classes, ((layout.n_sym >> layout.shift) + 1) * sizeof(uint32_t))
+    layout.hot_classes = NULL
+    layout.classes = NULL
     free(layout.bounds)
     free(layout.weights)
     layout.sym = NULL
     layout.bounds = NULL
     layout.weights = NULL
-
-
-cdef uint64_t class_at(const Layout* layout, uint64_t position) noexcept nogil:
-    """The class c with bounds[c] <= position < bounds[c + 1] (0 for what stands before the first word)."""
-    cdef uint64_t low = 0, high = layout.n_classes, middle
-    while high - low > 1:
-        middle = (low + high) >> 1
-        if layout.bounds[middle] <= position:
-            low = middle
-        else:
-            high = middle
-    return low

@@ -11,7 +11,8 @@ from libc.stdlib cimport free, malloc
 
 from bpetk._layout cimport class_at, sym_t
 from bpetk._native cimport prefetch_write
-from bpetk._pairs cimport PairList, heap_push, list_alloc, list_free, no_pair, pairs_add, pairs_find, pairs_prefetch
+from bpetk._pairs cimport PairList, list_alloc, list_free, no_pair, pairs_add, pairs_find, pairs_prefetch
+from bpetk._queue cimport queue_push
 from bpetk._trainer cimport Engine, Worker
 
 ctypedef fused pos_t:
@@ -149,7 +150,7 @@ cdef void scatter_task(void* context, int worker) noexcept nogil:
 
 cdef uint64_t cut_after(const pos_t* positions, uint64_t at, uint64_t n, uint64_t reach) noexcept nogil:
     """First index >= at whose occurrence cannot touch the one before it, so that two threads may part there."""
-    while at < n and positions[at] - positions[at - 1] <= reach:
+    while 0 < at < n and positions[at] - positions[at - 1] <= reach:
         at += 1
     return at
 
@@ -226,11 +227,10 @@ cdef uint64_t born(Engine* e, uint64_t left, uint64_t right, uint64_t sum, int64
         if weight > e.unlisted:
             e.unlisted = weight
         return 0
-    positions = list_alloc(n, e.position_size)
-    if positions == NULL or not pairs_add(&e.pairs, key, weight, positions, n, e.position_size):
+    positions = list_alloc(e.arenas, n, e.position_size)
+    if positions == NULL or not pairs_add(&e.pairs, e.arenas, key, weight, positions, n, e.position_size):
         return 1
-    if not heap_push(&e.heap, weight, key):
-        return 1
+    queue_push(&e.queue, weight, key)
     return <uint64_t>positions
 
 
@@ -351,5 +351,5 @@ cdef int merge_pair(Engine* e, uint64_t slot, int64_t cutoff) noexcept nogil:
         else:
             scatter_task(e, 0)
     clear_sums(e)
-    list_free(&merged, e.position_size)
+    list_free(e.arenas, &merged, e.position_size)
     return 0 if fine else MERGE_NO_MEMORY

@@ -1,4 +1,4 @@
-"""Pairs with a known count, and the queue over them (inline: both are in the middle of the merge loop)."""
+"""Pairs with a known count and the places where they stand; what the merge loop asks for is inline."""
 
 from libc.stdint cimport int64_t, uint64_t
 
@@ -19,14 +19,15 @@ cdef struct PairTable:
     uint64_t mask
     uint64_t used
 
-cdef struct HeapItem:
-    int64_t count       # at least the pair's current count, because counts only fall after birth
-    uint64_t key
+cdef enum:
+    SMALL_CLASSES = 65      # lists up to 2 KiB, by 32 bytes
 
-cdef struct Heap:
-    HeapItem* items
-    uint64_t n
-    uint64_t room
+cdef struct ListArena:
+    # Memory for short lists. One thread takes from an arena; whoever frees gives to the first thread's.
+    void** chunks
+    uint64_t n_chunks
+    uint64_t at             # fill of the last chunk
+    void* spare[SMALL_CLASSES]
 
 
 cdef inline uint64_t no_pair() noexcept nogil:
@@ -52,11 +53,8 @@ cdef bint pairs_init(PairTable* t) noexcept nogil
 cdef void pairs_release(PairTable* t, uint64_t position_size) noexcept nogil
 # Register a new pair, which takes over its list; False when memory is out. INVARIANT: the key is not in the table.
 cdef bint pairs_add(
-    PairTable* t, uint64_t key, int64_t count, void* positions, uint64_t n, uint64_t position_size
+    PairTable* t, ListArena* arena, uint64_t key, int64_t count, void* positions, uint64_t n, uint64_t position_size
 ) noexcept nogil
-cdef void* list_alloc(uint64_t n, uint64_t position_size) noexcept nogil
-cdef void list_free(PairList* positions, uint64_t position_size) noexcept nogil
-
-cdef bint heap_push(Heap* heap, int64_t count, uint64_t key) noexcept nogil
-cdef void heap_replace_top(Heap* heap, int64_t count, uint64_t key) noexcept nogil
-cdef void heap_pop(Heap* heap) noexcept nogil
+cdef void* list_alloc(ListArena* arena, uint64_t n, uint64_t position_size) noexcept nogil
+cdef void list_free(ListArena* arena, PairList* positions, uint64_t position_size) noexcept nogil
+cdef void list_arena_release(ListArena* arena) noexcept nogil

@@ -1,6 +1,4 @@
-"""Pair table (open addressing, counts beside keys so that a decrement touches one cache line) and a 4-ary heap.
-
-Heap order: larger count first, then smaller left id, then smaller right id, which is HuggingFace's order."""
+"""Pair table: open addressing, counts beside keys so that a decrement touches one cache line. And memory for lists."""
 
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
@@ -9,6 +7,7 @@ from libc.string cimport memset
 from bpetk._native cimport hash_pair, mem_alloc, mem_free
 
 cdef enum:
+    CHUNK = 1 << 20
     FIRST_SLOTS = 1 << 14
     MAPPED = 1 << 17        # lists of at least so many bytes go back to the system when freed
 
@@ -32,19 +31,53 @@ cdef bint pairs_init(PairTable* t) noexcept nogil:
     return table_alloc(t, FIRST_SLOTS)
 
 
-cdef void* list_alloc(uint64_t n, uint64_t position_size) noexcept nogil:
-    cdef uint64_t size = n * position_size
-    return mem_alloc(size) if size >= MAPPED else malloc(size + 1)
+cdef void* list_alloc(ListArena* arena, uint64_t n, uint64_t position_size) noexcept nogil:
+    cdef uint64_t size = n * position_size, klass = (size + 31) >> 5
+    cdef void* p
+    if size >= MAPPED:
+        return mem_alloc(size)
+    if klass >= SMALL_CLASSES:
+        return malloc(size)
+    if arena.spare[klass] != NULL:
+        p = arena.spare[klass]
+        arena.spare[klass] = (<void**>p)[0]
+        return p
+    if arena.n_chunks == 0 or arena.at + (klass << 5) > CHUNK:
+        p = realloc(arena.chunks, (arena.n_chunks + 1) * sizeof(void*))
+        if p == NULL:
+            return NULL
+        arena.chunks = <void**>p
+        arena.chunks[arena.n_chunks] = mem_alloc(CHUNK)
+        if arena.chunks[arena.n_chunks] == NULL:
+            return NULL
+        arena.n_chunks += 1
+        arena.at = 0
+    arena.at += klass << 5
+    return <char*>arena.chunks[arena.n_chunks - 1] + arena.at - (klass << 5)
 
 
-cdef void list_free(PairList* positions, uint64_t position_size) noexcept nogil:
-    cdef uint64_t size = positions.n * position_size
+cdef void list_free(ListArena* arena, PairList* positions, uint64_t position_size) noexcept nogil:
+    cdef uint64_t size = positions.n * position_size, klass = (size + 31) >> 5
+    if positions.positions == NULL:
+        return
     if size >= MAPPED:
         mem_free(positions.positions, size)
-    else:
+    elif klass >= SMALL_CLASSES:
         free(positions.positions)
+    else:
+        (<void**>positions.positions)[0] = arena.spare[klass]
+        arena.spare[klass] = positions.positions
     positions.positions = NULL
     positions.n = 0
+
+
+cdef void list_arena_release(ListArena* arena) noexcept nogil:
+    cdef uint64_t i
+    for i in range(arena.n_chunks):
+        mem_free(arena.chunks[i], CHUNK)
+    free(arena.chunks)
+    arena.chunks = NULL
+    arena.n_chunks = 0
 
 
 cdef void pairs_release(PairTable* t, uint64_t position_size) noexcept nogil:
@@ -53,7 +86,11 @@ cdef void pairs_release(PairTable* t, uint64_t position_size) noexcept nogil:
         return
     for i in range(t.mask + 1):
         if t.slots[i].key != no_pair() and t.lists[i].positions != NULL:
-            list_free(&t.lists[i], position_size)
+            # Short lists go with their arena.
+            if t.lists[i].n * position_size >= MAPPED:
+                mem_free(t.lists[i].positions, t.lists[i].n * position_size)
+            elif (t.lists[i].n * position_size + 31) >> 5 >= SMALL_CLASSES:
+                free(t.lists[i].positions)
     mem_free(t.slots, (t.mask + 1) * sizeof(PairSlot))
     mem_free(t.lists, (t.mask + 1) * sizeof(PairList))
     t.slots = NULL
@@ -67,7 +104,7 @@ cdef inline uint64_t free_slot(const PairTable* t, uint64_t key) noexcept nogil:
     return i
 
 
-cdef bint grow(PairTable* t, uint64_t position_size) noexcept nogil:
+cdef bint grow(PairTable* t, ListArena* arena, uint64_t position_size) noexcept nogil:
     """Double the table and forget the pairs that are gone: a pair is born once, so none of them can come back."""
     cdef PairTable bigger
     cdef uint64_t i, j
@@ -77,8 +114,7 @@ cdef bint grow(PairTable* t, uint64_t position_size) noexcept nogil:
         if t.slots[i].key == no_pair():
             continue
         if t.slots[i].count < 1:
-            if t.lists[i].positions != NULL:
-                list_free(&t.lists[i], position_size)
+            list_free(arena, &t.lists[i], position_size)
             continue
         j = free_slot(&bigger, t.slots[i].key)
         bigger.slots[j] = t.slots[i]
@@ -91,10 +127,10 @@ cdef bint grow(PairTable* t, uint64_t position_size) noexcept nogil:
 
 
 cdef bint pairs_add(
-    PairTable* t, uint64_t key, int64_t count, void* positions, uint64_t n, uint64_t position_size
+    PairTable* t, ListArena* arena, uint64_t key, int64_t count, void* positions, uint64_t n, uint64_t position_size
 ) noexcept nogil:
     cdef uint64_t i
-    if t.used * 2 >= t.mask + 1 and not grow(t, position_size):
+    if t.used * 2 >= t.mask + 1 and not grow(t, arena, position_size):
         return False
     i = free_slot(t, key)
     t.slots[i].key = key
@@ -103,59 +139,3 @@ cdef bint pairs_add(
     t.lists[i].n = n
     t.used += 1
     return True
-
-
-cdef inline bint before(const HeapItem* a, const HeapItem* b) noexcept nogil:
-    return a.count > b.count or (a.count == b.count and a.key < b.key)
-
-
-cdef bint heap_push(Heap* heap, int64_t count, uint64_t key) noexcept nogil:
-    cdef uint64_t i = heap.n, parent
-    cdef HeapItem item
-    cdef void* grown
-    if heap.n == heap.room:
-        grown = realloc(heap.items, (heap.room * 2 + 4096) * sizeof(HeapItem))
-        if grown == NULL:
-            return False
-        heap.items = <HeapItem*>grown
-        heap.room = heap.room * 2 + 4096
-    item.count = count
-    item.key = key
-    heap.n += 1
-    while i:
-        parent = (i - 1) >> 2
-        if not before(&item, &heap.items[parent]):
-            break
-        heap.items[i] = heap.items[parent]
-        i = parent
-    heap.items[i] = item
-    return True
-
-
-cdef void heap_replace_top(Heap* heap, int64_t count, uint64_t key) noexcept nogil:
-    cdef uint64_t i = 0, child, best, last
-    cdef HeapItem item
-    item.count = count
-    item.key = key
-    while True:
-        child = (i << 2) + 1
-        if child >= heap.n:
-            break
-        best = child
-        last = child + 4 if child + 4 < heap.n else heap.n
-        child += 1
-        while child < last:
-            if before(&heap.items[child], &heap.items[best]):
-                best = child
-            child += 1
-        if not before(&heap.items[best], &item):
-            break
-        heap.items[i] = heap.items[best]
-        i = best
-    heap.items[i] = item
-
-
-cdef void heap_pop(Heap* heap) noexcept nogil:
-    heap.n -= 1
-    if heap.n:
-        heap_replace_top(heap, heap.items[heap.n].count, heap.items[heap.n].key)

@@ -9,7 +9,8 @@ from libc.stdlib cimport free, realloc
 
 from bpetk._layout cimport class_at, sym_t
 from bpetk._native cimport mem_alloc, mem_free
-from bpetk._pairs cimport heap_push, list_alloc, no_pair, pairs_add, pairs_find
+from bpetk._pairs cimport list_alloc, no_pair, pairs_add, pairs_find
+from bpetk._queue cimport queue_push, queue_rewind
 from bpetk._trainer cimport Engine
 
 ctypedef fused pos_t:
@@ -140,11 +141,12 @@ cdef int register_squares(FirstScan* f, const uint32_t* id_of, int64_t cutoff) n
                         e.unlisted = weight
                 else:
                     key = <uint64_t>id_of[x] << 32 | id_of[y]
-                    positions = list_alloc(n, e.position_size)
-                    if positions == NULL or not pairs_add(&e.pairs, key, weight, positions, n, e.position_size):
+                    positions = list_alloc(e.arenas, n, e.position_size)
+                    if positions == NULL or not pairs_add(
+                        &e.pairs, e.arenas, key, weight, positions, n, e.position_size
+                    ):
                         return -1
-                    if not heap_push(&e.heap, weight, key):
-                        return -1
+                    queue_push(&e.queue, weight, key)
                     to = <char*>positions
             for t in range(e.n_workers):
                 places = f.squares[t].often[at] + f.squares[t].once[at]
@@ -200,6 +202,7 @@ cdef struct Range:
     uint64_t n_found
     uint64_t found_room
     int64_t unlisted
+    int worker
     bint failed
 
 cdef struct Rescan:
@@ -298,7 +301,7 @@ cdef void settle_left(Rescan* r, Range* part, uint32_t x, const sym_t* rights, c
                 if weight > part.unlisted:
                     part.unlisted = weight
             else:
-                positions = list_alloc(part.counts[y], e.position_size)
+                positions = list_alloc(&e.arenas[part.worker], part.counts[y], e.position_size)
                 if positions == NULL or not note(part, key, weight, positions, part.counts[y]):
                     part.failed = True
                     positions = NULL
@@ -411,6 +414,7 @@ cdef bint make_ranges(Rescan* r) noexcept nogil:
     cdef int t
     for t in range(e.n_workers):
         part = &r.ranges[t]
+        part.worker = t
         part.begin = word_start(e, share_of(e, t)) if t else 1
         if t:
             r.ranges[t - 1].end = part.begin
@@ -450,10 +454,9 @@ cdef int collect(Rescan* r) noexcept nogil:
             e.unlisted = r.ranges[t].unlisted
         for i in range(r.ranges[t].n_found):
             f = &r.ranges[t].found[i]
-            if not pairs_add(&e.pairs, f.key, f.count, f.positions, f.n, e.position_size):
+            if not pairs_add(&e.pairs, e.arenas, f.key, f.count, f.positions, f.n, e.position_size):
                 return -1
-            if not heap_push(&e.heap, f.count, f.key):
-                return -1
+            queue_push(&e.queue, f.count, f.key)
     return status
 
 
@@ -469,6 +472,7 @@ cdef int rescan(Engine* e, int64_t cutoff) noexcept nogil:
     r.heavy = <bint*>mem_alloc((e.capacity + 1) * sizeof(bint))
     e.unlisted = 0
     e.rescans += 1
+    queue_rewind(&e.queue)
     if r.ranges != NULL and r.base != NULL and r.heavy != NULL and make_ranges(&r):
         e.pool.run(survey_task, &r)
         n = share_buckets(&r)

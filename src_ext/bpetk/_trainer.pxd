@@ -4,7 +4,8 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from bpetk._layout cimport Layout
 from bpetk._native cimport Pool
-from bpetk._pairs cimport Heap, PairTable
+from bpetk._pairs cimport ListArena, PairTable
+from bpetk._queue cimport Queue
 
 cdef struct Worker:
     # Accumulators by neighbour id: weight << shift | occurrences. All zero between merges.
@@ -29,7 +30,8 @@ cdef struct Engine:
     uint32_t dead           # = capacity + 1: first slot of a right part that has more than one
     uint32_t* length        # by id, in initial symbols; 0 for the separator
     PairTable pairs
-    Heap heap
+    Queue queue
+    ListArena* arenas       # one a thread
     Pool* pool
     int n_workers
     Worker* workers

@@ -15,7 +15,7 @@ from bpetk.interop.huggingface import from_tokenizer_json, to_tokenizer_json
 from bpetk.tokenizer import Tokenizer
 
 hf = pytest.importorskip("tokenizers")
-from tokenizers import decoders, models, pre_tokenizers, trainers  # noqa: E402
+decoders, models, pre_tokenizers, trainers = hf.decoders, hf.models, hf.pre_tokenizers, hf.trainers
 
 CONTRACTION = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 SPACE = r"\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -237,7 +237,7 @@ def test_reads_added_tokens_outside_the_vocabulary() -> None:
 
 def variants() -> list[tuple[str, Any]]:
     """Settings that change ids or text, each by what the error must name."""
-    from tokenizers import normalizers, processors
+    normalizers, processors = hf.normalizers, hf.processors
 
     def with_(name: str, value: Any) -> Any:
         tokenizer = hf.Tokenizer.from_str(trained("cl100k", ()).to_str())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import lzma
 import os
 import random
@@ -12,6 +13,7 @@ import pytest
 
 from bpetk.pretokenizers import SCHEMES
 from bpetk.reference.scan import split
+from bpetk.unicode_tables import ranges
 
 # Some characters of every kind that a rule asks for, and those that engines are known to treat differently.
 CHARACTERS = (
@@ -27,6 +29,7 @@ TIKTOKEN_PATTERNS = {
         r"|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
     ),
 }
+EMPTY_MODEL = {"type": "BPE", "vocab": {}, "merges": []}
 CORPORA = ("en", "zh", "zh_classical", "code", "mixed", "multi")
 
 
@@ -73,6 +76,20 @@ def shared_text(name: str, size: int = 50_000) -> str:
         return file.read(size).decode("utf-8", "ignore")
 
 
+@pytest.mark.parametrize(
+    "name", ["L", "N", "M", "Lu", "Ll", "Lt", "Lm", "Lo", "P", "S", "Han", "White_Space"]
+)
+def test_tiktoken_knows_the_same_code_points(name: str) -> None:
+    # Text between matches is dropped, and without merges the tokens of a match are its bytes.
+    tiktoken = pytest.importorskip("tiktoken")
+    pattern = r"\s" if name == "White_Space" else rf"\p{{{name}}}"
+    ranks = {bytes([i]): i for i in range(256)}
+    encoding = tiktoken.Encoding("bytes", pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
+    everything = "".join(chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000)
+    found = [ord(char) for char in encoding.decode(encoding.encode_ordinary(everything))]
+    assert found == [code for start, end in ranges(name) for code in range(start, end + 1)]
+
+
 @pytest.mark.parametrize("name", PATTERN_SCHEMES)
 def test_scanner_cuts_random_text_as_oniguruma_cuts_the_pattern_of_the_scheme(name: str) -> None:
     pieces = oniguruma(SCHEMES[name].pattern or "")
@@ -91,16 +108,12 @@ def test_scanner_cuts_random_text_as_tiktoken_does(name: str) -> None:
 @pytest.mark.parametrize("name", SCHEMES)
 def test_scanner_cuts_random_text_as_the_written_pre_tokenizer_does(name: str) -> None:
     tokenizers = pytest.importorskip("tokenizers")
-    import json
-
     document = {"version": "1.0", "pre_tokenizer": SCHEMES[name].to_hf(), "model": EMPTY_MODEL}
     loaded = tokenizers.Tokenizer.from_str(json.dumps(document)).pre_tokenizer
+    assert json.loads(loaded.__getstate__()) == SCHEMES[name].to_hf()
     for text in random_texts(500, seed=3):
         spans = [span for _, span in loaded.pre_tokenize_str(text)]
         assert split(text, name) == [text[start:end] for start, end in spans], repr(text)
-
-
-EMPTY_MODEL = {"type": "BPE", "vocab": {}, "merges": []}
 
 
 @pytest.mark.parametrize("corpus", CORPORA)

@@ -60,7 +60,9 @@ def _hf_learned(tokenizer: Any) -> Learned:
     return vocab, [(left, right) for left, right in model["merges"]]
 
 
-def hf_train(items: Iterable[Any], vocab_size: int = 1000, pre_tokenizer: Any = None, **options: Any) -> Learned:
+def hf_train(
+    items: Iterable[Any], vocab_size: int = 1000, pre_tokenizer: Any = None, **options: Any
+) -> Learned:
     """Train the reference library; each item is one word unless there is a pre-tokenizer."""
     tokenizer = _hf_tokenizer(pre_tokenizer)
     tokenizer.train_from_iterator(items, _hf_trainer(vocab_size, **options))
@@ -166,7 +168,9 @@ def test_decorations_that_look_like_text(
 @CASES
 @given(WORD_COUNTS, st.integers(1, 5))
 def test_limited_alphabet(word_counts: dict[str, int], limit: int) -> None:
-    frequencies = sorted(Counter(char for word in repeated(word_counts) for char in word).values(), reverse=True)
+    frequencies = sorted(
+        Counter(char for word in repeated(word_counts) for char in word).values(), reverse=True
+    )
     # Where characters tie at the cut the library chooses at random.
     assume(len(frequencies) <= limit or frequencies[limit - 1] > frequencies[limit])
     assert_same(word_counts, 1000, limit_alphabet=limit)
@@ -181,7 +185,11 @@ def test_limited_alphabet(word_counts: dict[str, int], limit: int) -> None:
     st.sampled_from([None, 3, 5]),
 )
 def test_bytes(
-    words: list[str], alphabet: Any, vocab_size: int, special_tokens: tuple[str, ...], max_token_length: int | None
+    words: list[str],
+    alphabet: Any,
+    vocab_size: int,
+    special_tokens: tuple[str, ...],
+    max_token_length: int | None,
 ) -> None:
     options: dict[str, Any] = {"special_tokens": list(special_tokens), "max_token_length": max_token_length}
     result = train(Counter(word.encode() for word in words), vocab_size, alphabet=alphabet, **options)
@@ -201,8 +209,14 @@ def test_applied_counts_are_the_tokens_saved(word_counts: dict[str, int]) -> Non
 
 
 @settings(max_examples=200)
-@given(WORD_COUNTS, st.randoms(use_true_random=False), st.sampled_from([{}, {"prefix": "a"}, {"limit_alphabet": 2}]))
-def test_order_of_words_does_not_matter(word_counts: dict[str, int], random: Any, options: dict[str, Any]) -> None:
+@given(
+    WORD_COUNTS,
+    st.randoms(use_true_random=False),
+    st.sampled_from([{}, {"prefix": "a"}, {"limit_alphabet": 2}]),
+)
+def test_order_of_words_does_not_matter(
+    word_counts: dict[str, int], random: Any, options: dict[str, Any]
+) -> None:
     words = list(word_counts)
     random.shuffle(words)
     shuffled = {word: word_counts[word] for word in words}
@@ -214,7 +228,9 @@ def test_real_text(name: str) -> None:
     text = (CORPORA / f"{name}.txt").read_bytes()[:20_000].decode(errors="ignore")
     result = train(gpt2_words(text.splitlines(keepends=True)), 700)
     options = {"initial_alphabet": list(BYTE_TO_CHAR)}
-    assert learned(result) == hf_train(text.splitlines(keepends=True), 700, _byte_level(use_regex=True), **options)
+    assert learned(result) == hf_train(
+        text.splitlines(keepends=True), 700, _byte_level(use_regex=True), **options
+    )
     assert len(result.merges) == 700 - 256
 
 
@@ -222,7 +238,7 @@ def test_real_text(name: str) -> None:
 
 
 def check_case(text: str, tokens: str, vocab_size: int = 1000, **options: Any) -> ReferenceResult:
-    """Train both on the words of a text and compare with the expected vocabulary, both written with blanks."""
+    """Train both on the words of a text, and compare with the expected vocabulary (written with blanks)."""
     result = train_words(Counter(text.split()), vocab_size, **options)
     splitter = tokenizers.pre_tokenizers.WhitespaceSplit()
     assert learned(result) == hf_train([text], vocab_size, splitter, **options)
@@ -329,10 +345,14 @@ def test_counts_beyond_32_bits() -> None:
 # Byte-level, through the splitter
 
 
-def check_documents(documents: list[Any], trained: Callable[[], Learned] | None = None, **options: Any) -> Learned:
+def check_documents(
+    documents: list[Any], trained: Callable[[], Learned] | None = None, **options: Any
+) -> Learned:
     """Train both on documents under scheme gpt2, with the observed bytes as alphabet."""
     result = learned(train(gpt2_words(documents), 1000, alphabet="observed", **options))
-    assert result == (trained() if trained else hf_train(documents, 1000, _byte_level(use_regex=True), **options))
+    assert result == (
+        trained() if trained else hf_train(documents, 1000, _byte_level(use_regex=True), **options)
+    )
     return result
 
 

@@ -375,8 +375,10 @@ def edit(path: Path, *keys: Any, value: Any) -> None:
         (
             ("pre_tokenizer", "pretokenizers", 0, "pattern", "Regex"),
             "a\ud800",
-            "pre_tokenizer.pretokenizers[0].pattern.Regex: '\\ud800' at position 1 of the pattern "
-            "cannot be used: a lone surrogate is not a character",
+            (
+                "pre_tokenizer.pretokenizers[0].pattern.Regex: '\\ud800' at position 1 of the pattern "
+                "cannot be used: a lone surrogate is not a character"
+            ),
         ),
         (("decoder",), None, "decoder: expected an object, found null"),
         (("normalizer",), {"type": "NFC"}, 'normalizer: only null is supported, found {"type": "NFC"}'),

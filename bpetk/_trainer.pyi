@@ -1,0 +1,39 @@
+from collections.abc import Iterable
+from typing import Literal
+
+from typing_extensions import Self, disjoint_base
+
+from bpetk._counter import WordCounts
+
+@disjoint_base
+class MergeLoop:
+    def __new__(
+        cls,
+        words: WordCounts,
+        *,
+        byte_ids: list[int],
+        strings: int,
+        reserved: Iterable[tuple[bytes, int]],
+        vocab_size: int,
+        min_frequency: int = ...,
+        max_token_length: int = ...,
+        threads: int = ...,
+        wide_symbols: bool = ...,
+        wide_positions: bool = ...,
+        first_cutoff: int = ...,
+        parallel_from: int = ...,
+    ) -> Self: ...
+    # After an exception out of run() it is "no_memory" or "too_big", and the loop is of no further use.
+    @property
+    def stop(self) -> Literal["vocab_size", "no_more_pairs", "min_frequency", "string_made_twice"] | None: ...
+    @property
+    def merges(self) -> int: ...
+    @property
+    def strings(self) -> int: ...
+    @property
+    def rescans(self) -> int: ...
+    @property
+    def total_bytes(self) -> int: ...
+    def run(self, most: int, work: int = ...) -> int: ...
+    def result(self) -> tuple[bytes, bytes, bytes, bytes, bytes]: ...
+    def script_costs(self) -> dict[str, tuple[int, int]]: ...

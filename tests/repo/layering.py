@@ -1,0 +1,218 @@
+"""Which module may use which: the rules, and a parser of imports and cimports that applies them.
+
+Every module has a line in a table; a new one has to be given its place here before it can be merged.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+# Import nothing of bpetk.
+LEAVES = "errors alphabet unicode_tables machine readable report"
+# One for each step that text goes through. A stage imports leaves, never another stage: what joins stages comes later.
+STAGES = "corpus pretokenizers special_tokens normalizers decoders"
+VALUES = f"{LEAVES} code_points custom_pattern {STAGES} vocabulary model"
+FILES = f"{VALUES} interop.* model_file"
+LIBRARY = f"{FILES} counting trainer tokenizer api"
+
+# Module -> modules it may import; `x.*` is all of the package x. Names are relative to bpetk, `.` is bpetk itself.
+IMPORTS: dict[str, str] = {
+    **dict.fromkeys(LEAVES.split(), ""),
+    "code_points": "unicode_tables",
+    **dict.fromkeys(STAGES.split(), LEAVES),
+    # The patterns of users are one scheme among others, in a module of their own for its size.
+    "custom_pattern": f"{LEAVES} code_points",
+    "pretokenizers": f"{LEAVES} code_points custom_pattern",
+    "vocabulary": LEAVES,
+    "model": VALUES,
+    "interop.*": f"{VALUES} interop.*",
+    "interop.sentencepiece": f"{VALUES} interop.* trainer",
+    "model_file": FILES,
+    # Training and encoding do not know each other.
+    "counting": f"{LEAVES} corpus pretokenizers custom_pattern _scanner _counter",
+    "trainer": f"{VALUES} counting _counter _trainer",
+    "tokenizer": f"{FILES} _scanner _encoder",
+    "api": f"{VALUES} counting trainer tokenizer",
+    ".": f"{LIBRARY} errors report",
+    # The executable specification: nothing that it specifies, and nothing at run time uses it.
+    "reference.*": f"{LEAVES} code_points reference.*",
+    # On top. They use the library as its users do.
+    "verify": f". {LIBRARY}",
+    "benchmark.*": f". {LIBRARY} verify benchmark.*",
+    "analysis.*": f". {LIBRARY} analysis.*",
+    "cli.*": f". {LIBRARY} verify benchmark.* analysis.* cli.*",
+    "__main__": "cli.*",
+}
+
+# Libraries that bpetk is compared with: never needed by what `import bpetk` loads, asked for inside the function that
+# uses them. Display belongs to the command line.
+COMPARED = {"tokenizers", "transformers", "tiktoken", "sentencepiece", "gigabpe", "rustbpe"}
+DISPLAY = {"click", "rich"}
+DISPLAY_USERS = "cli.* __main__"
+COMPARED_USERS = "verify benchmark.* interop.sentencepiece"
+
+# Cython. `_trainer.pxd` is the state of the merge loop, which the modules below the loop work on; `_trainer` the loop.
+STATE = "_native _layout _pairs"
+CIMPORTS: dict[str, str] = {
+    "_types": "",
+    "_native": "",
+    "_scanner": "_types _native",
+    "_normalizer": "_types _native",
+    "_word_table": "_types _native",
+    "_counter": "_types _native _word_table _scanner _normalizer",
+    "_layout": "_types _native _word_table _counter",
+    "_pairs": "_types _native",
+    "_trainer.pxd": f"_types {STATE}",
+    "_merge": f"_types {STATE} _trainer",
+    "_rescan": f"_types {STATE} _trainer",
+    "_trainer": f"_types {STATE} _counter _merge _rescan",
+    "_encoder": "_types _native _scanner _normalizer",
+}
+FOREIGN = ("cpython", "libc", "libcpp", "cython")
+
+# Native headers, lower ones first: each may include what stands before it.
+HEADERS = "bits.h cpu.h hash.h mem.h pool.h unicode_tables.h utf.h scan_masks.h scan_classes.h scan_blocks.h".split()
+
+
+def allows(rule: str, module: str) -> bool:
+    """Whether a rule (names with a space between) holds a module."""
+    return any(
+        module == name or (name.endswith(".*") and f"{module}.".startswith(name[:-1]))
+        for name in rule.split()
+    )
+
+
+def rule_for(rules: Mapping[str, str], module: str) -> str | None:
+    """Find the rule for a module: its own, or its package's."""
+    if module in rules:
+        return rules[module]
+    return next((rules[f"{p}.*"] for p in (module, module.rpartition(".")[0]) if f"{p}.*" in rules), None)
+
+
+def module_names(root: Path) -> dict[str, Path]:
+    """Give all Python modules of the package in ``root/bpetk`` by name relative to it."""
+    names = {}
+    for path in sorted((root / "bpetk").rglob("*.py")):
+        parts = path.relative_to(root / "bpetk").with_suffix("").parts
+        parts = parts[:-1] if parts[-1] == "__init__" else parts
+        names[".".join(parts) or "."] = path
+    return names
+
+
+def imports(path: Path, module: str, known: set[str]) -> Iterator[tuple[int, str, bool]]:
+    """Give (line, imported module, whether it is imported when the module is) of every import, in any place.
+
+    Modules of bpetk are relative to it and begin with ``bpetk:``.
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    deferred = {
+        inner
+        for outer in ast.walk(tree)
+        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        or (isinstance(outer, ast.If) and "TYPE_CHECKING" in ast.dump(outer.test))
+        for inner in ast.walk(outer)
+    }
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            targets = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                up = ["bpetk", *(part for part in package.split(".") if part)]
+                base = ".".join([*up[: len(up) - node.level + 1], *([base] if base else [])])
+            targets = [f"{base}.{alias.name}" for alias in node.names]
+            # `from package import name`: a module of that name, or something in the package itself.
+            targets = [full if full.removeprefix("bpetk.") in known else base for full in targets]
+        else:
+            continue
+        for target in targets:
+            if target == "bpetk" or target.startswith("bpetk."):
+                target = f"bpetk:{target.removeprefix('bpetk').removeprefix('.') or '.'}"
+            yield node.lineno, target, node not in deferred
+
+
+def _shown(module: str) -> str:
+    return "bpetk" if module == "." else f"bpetk.{module}"
+
+
+def python_faults(root: Path, rules: Mapping[str, str] = IMPORTS) -> list[str]:
+    """Give every import in ``root/bpetk`` that the rules do not allow, as lines for people."""
+    modules = module_names(root)
+    native = {path.stem for path in (root / "src_ext" / "bpetk").glob("*.pyx")}
+    faults = []
+    for module, path in modules.items():
+        rule = rule_for(rules, module)
+        where = path.relative_to(root)
+        if rule is None:
+            faults.append(f"{where}: {_shown(module)} has no place in the table of layers")
+            continue
+        for line, target, at_once in imports(path, module, {*modules, *native}):
+            top = target.partition(".")[0]
+            if target.startswith("bpetk:"):
+                name = target.removeprefix("bpetk:")
+                if not allows(rule, name):
+                    faults.append(f"{where}:{line}: {_shown(module)} must not import {_shown(name)}")
+            elif top in COMPARED and (at_once or not allows(COMPARED_USERS, module)):
+                faults.append(
+                    f"{where}:{line}: {top} may be imported only inside functions of: {COMPARED_USERS}"
+                )
+            elif top in DISPLAY and not allows(DISPLAY_USERS, module):
+                faults.append(f"{where}:{line}: {top} belongs to the command line")
+    return faults
+
+
+_CIMPORT = re.compile(r"^[ \t]*(?:from\s+([\w.]+)\s+cimport\b|cimport\s+([\w., ]+))", re.MULTILINE)
+_EXTERN = re.compile(r"^[ \t]*cdef\s+extern\s+from\b", re.MULTILINE)
+_PYTHON_IMPORT = re.compile(
+    r"^[ \t]*(?:from\s+(bpetk[\w.]*)\s+import\b|import\s+(bpetk[\w.]*))", re.MULTILINE
+)
+_INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
+
+
+def cython_faults(root: Path, rules: Mapping[str, str] = CIMPORTS) -> list[str]:
+    """Give every cimport, Python import and extern block in ``root/src_ext/bpetk`` that the rules do not allow."""
+    folder = root / "src_ext" / "bpetk"
+    faults = []
+    for path in sorted([*folder.glob("*.pyx"), *folder.glob("*.pxd")]):
+        if path.name == "__init__.pxd":
+            continue
+        text, where = path.read_text(encoding="utf-8"), path.relative_to(root)
+        rule = rules.get(path.name, rules.get(path.stem))
+        if rule is None:
+            faults.append(f"{where}: {path.stem} has no place in the table of layers")
+            continue
+        for match in _CIMPORT.finditer(text):
+            line = text.count("\n", 0, match.start()) + 1
+            for target in re.split(r"[,\s]+", (match[1] or match[2]).strip()):
+                name = target.removeprefix("bpetk.")
+                if target.startswith("bpetk."):
+                    if name != path.stem and not allows(rule, name):
+                        faults.append(f"{where}:{line}: {path.stem} must not cimport {name}")
+                elif target.partition(".")[0] not in FOREIGN:
+                    faults.append(f"{where}:{line}: {path.stem} must not cimport {target}")
+        for match in _PYTHON_IMPORT.finditer(text):
+            line = text.count("\n", 0, match.start()) + 1
+            faults.append(
+                f"{where}:{line}: native code must not import the Python module {match[1] or match[2]}"
+            )
+        if path.name != "_native.pxd" and _EXTERN.search(text):
+            faults.append(f"{where}: extern declarations belong into _native.pxd")
+    return faults
+
+
+def header_faults(root: Path, order: list[str] = HEADERS) -> list[str]:
+    """Give every header that has no place, or includes one that does not stand before it."""
+    faults = []
+    for path in sorted((root / "src_ext" / "native").glob("*.h")):
+        where = path.relative_to(root)
+        if path.name not in order:
+            faults.append(f"{where} has no place in the table of headers")
+            continue
+        lower = order[: order.index(path.name)]
+        included = _INCLUDE.findall(path.read_text(encoding="utf-8"))
+        faults += [f"{where} must not include {name}" for name in included if name not in lower]
+    return faults
