@@ -173,23 +173,49 @@ def _cut_near(file: BinaryIO, offset: int, find_cut: Callable[[bytes], int]) -> 
     return offset + cut if cut else 0
 
 
-def transcoded(file: BinaryIO, name: str, encoding: str, size: int = 1 << 20) -> Iterator[bytes]:
-    """Chunks of a file in another encoding as UTF-8, each ending at a character."""
-    decoder = codecs.getincrementaldecoder(encoding)(errors="strict")
-    offset = 0
-    while True:
-        chunk = file.read(size)
+class Transcoder:
+    """A file in another encoding, read as UTF-8."""
+
+    def __init__(self, file: BinaryIO, name: str, encoding: str) -> None:
+        self._file = file
+        self._name = name
+        self._encoding = encoding
+        self._decoder = codecs.getincrementaldecoder(encoding)(errors="strict")
+        self._offset = 0  # bytes of the file decoded so far
+        self._lines = 0
+        self._waiting = b""
+        self._ended = False
+
+    def readinto(self, view: memoryview) -> int:
+        """Fill the view with the next bytes; 0 at the end of the file."""
+        while not self._waiting and not self._ended:
+            self._refill()
+        n = min(len(view), len(self._waiting))
+        view[:n] = self._waiting[:n]
+        self._waiting = self._waiting[n:]
+        return n
+
+    def _refill(self) -> None:
+        chunk = self._file.read(_WINDOW)
+        self._ended = not chunk
+        kept = len(self._decoder.getstate()[0])  # bytes of a character that the last chunk did not end
         try:
-            yield decoder.decode(chunk, final=not chunk).encode("utf-8")
+            text = self._decoder.decode(chunk, final=self._ended)
+            self._waiting = text.encode("utf-8")
         except UnicodeError as error:
             start = error.start if isinstance(error, UnicodeDecodeError) else 0
-            at = offset + start - len(decoder.getstate()[0])
+            at = self._offset + start - kept
             raise InvalidEncodingError(
-                f"{name}: invalid {encoding} near byte {max(at, 0):,}: {error}. Is it in another encoding?"
+                f"{self._name}: not {self._encoding} at line {self._line(chunk, start - kept):,}, byte offset {at:,} "
+                f"({getattr(error, 'reason', error)}). If the text is in another encoding, name it: --encoding NAME "
+                "(encoding=)."
             ) from error
-        if not chunk:
-            return
-        offset += len(chunk)
+        self._offset += len(chunk)
+        self._lines += text.count("\n")
+
+    def _line(self, chunk: bytes, start: int) -> int:
+        decoder = codecs.getincrementaldecoder(self._encoding)(errors="replace")
+        return self._lines + decoder.decode(chunk[: max(start, 0)]).count("\n") + 1
 
 
 def invalid_utf8(source: Source, offset: int, context: bytes) -> InvalidEncodingError:

@@ -6,13 +6,16 @@ import queue
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, BinaryIO
 
 from bpetk._counter import CountWorker, InvalidUtf8, WordCounts, combine
 from bpetk._scanner import find_safe_cut
-from bpetk.corpus import Range, Source, document_bytes, invalid_utf8, native_encoding, plan, refuse_packed, transcoded
-from bpetk.custom_pattern import Compiled, compile_pattern
+from bpetk.corpus import Range, Source, Transcoder, document_bytes, invalid_utf8, native_encoding, plan, refuse_packed
 from bpetk.errors import CorpusFileError
 from bpetk.pretokenizers import Scheme
+
+if TYPE_CHECKING:
+    from bpetk.custom_pattern import Compiled
 
 # Bytes done so far and distinct words so far (words of several threads count several times).
 Watcher = Callable[[int, int], None]
@@ -120,7 +123,11 @@ class _Team:
 
 
 def _make_team(scheme: Scheme, threads: int, watcher: Watcher | None, *, lines: bool) -> _Team:
-    pattern = compile_pattern(scheme.pattern) if scheme.name == "custom" and scheme.pattern is not None else None
+    pattern = None
+    if scheme.name == "custom" and scheme.pattern is not None:
+        from bpetk.custom_pattern import compile_pattern  # brings numpy and regex, which named schemes do not need
+
+        pattern = compile_pattern(scheme.pattern)
     # The pattern engine holds the interpreter lock: more threads would only take turns.
     threads = 1 if pattern else max(1, threads)
     return _Team([_Feeder(scheme, pattern, lines=lines) for _ in range(threads)], watcher)
@@ -167,14 +174,42 @@ def count_files(
 
 def _feed_range(feeder: _Feeder, part: Range, encoding: str | None) -> Iterator[None]:
     """Count one range; yields after every chunk."""
+    source = part.source
+    file = source.open()
+    try:
+        yield from _feed_file(feeder, part, file if encoding is None else Transcoder(file, source.name, encoding))
+    except OSError as error:
+        if isinstance(error, CorpusFileError):
+            raise
+        raise CorpusFileError(f"cannot read {source.name}: {error.strerror or error}") from error
+    finally:
+        if source.path is not None:
+            file.close()
+
+
+def _feed_file(feeder: _Feeder, part: Range, file: BinaryIO | Transcoder) -> Iterator[None]:
     buffer = bytearray(CHUNK)
     held = 0  # bytes at the start of the buffer that wait for what follows them
     at = part.begin  # where the buffer starts, in bytes of UTF-8
-    for chunk, final in _chunks(part, encoding):
-        while held + len(chunk) > len(buffer):
-            buffer += bytes(len(buffer))
-        buffer[held : held + len(chunk)] = chunk
-        held += len(chunk)
+    left = None if part.end is None or isinstance(file, Transcoder) else part.end - part.begin
+    if left is not None:
+        file.seek(part.begin)
+    first = left is None
+    final = False
+    while not final:
+        if held == len(buffer):
+            buffer = buffer + bytes(len(buffer))
+        want = len(buffer) - held if left is None else min(len(buffer) - held, left)
+        got = file.readinto(memoryview(buffer)[held : held + want])
+        if left is not None:
+            if not got:
+                raise CorpusFileError(f"{part.source.name}: {left:,} bytes fewer than at the start: it was cut meanwhile")
+            left -= got
+        elif first:
+            refuse_packed(part.source.name, bytes(buffer[: min(8, got)]))
+            first = False
+        final = got == 0 if left is None else left == 0
+        held += got
         try:
             done = feeder.chunk(buffer, held, final=final)
         except InvalidUtf8 as error:
@@ -184,42 +219,6 @@ def _feed_range(feeder: _Feeder, part: Range, encoding: str | None) -> Iterator[
         buffer[: held - done] = buffer[done:held]
         held -= done
         yield
-
-
-def _chunks(part: Range, encoding: str | None) -> Iterator[tuple[bytes | memoryview, bool]]:
-    """Chunks of a range and whether each is the last."""
-    source = part.source
-    file = source.open()
-    try:
-        if encoding is not None:
-            for text in transcoded(file, source.name, encoding):
-                yield text, False
-            yield b"", True
-        elif part.end is None:
-            first = True
-            while chunk := file.read(CHUNK):
-                if first:
-                    refuse_packed(source.name, chunk[:8])
-                first = False
-                yield chunk, False
-            yield b"", True
-        else:
-            file.seek(part.begin)
-            left = part.end - part.begin
-            space = memoryview(bytearray(min(CHUNK, left)))
-            while left:
-                got = file.readinto(space[: min(CHUNK, left)])  # type: ignore[attr-defined]
-                if not got:
-                    raise CorpusFileError(f"{source.name}: {left:,} bytes fewer than at the start: it was cut meanwhile")
-                left -= got
-                yield space[:got], left == 0
-    except OSError as error:
-        if isinstance(error, CorpusFileError):
-            raise
-        raise CorpusFileError(f"cannot read {source.name}: {error.strerror or error}") from error
-    finally:
-        if source.path is not None:
-            file.close()
 
 
 def count_documents(

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from bpetk.custom_pattern import compile_pattern
 from bpetk.errors import ConfigError
 
 UNICODE_VERSION = "16.0.0"
@@ -155,6 +154,10 @@ def custom_scheme(pattern: str) -> Scheme:
     >>> custom_scheme(r"\d| ?\p{L}+").name
     'custom'
     """
+    from bpetk.custom_pattern import (
+        compile_pattern,
+    )  # brings numpy and regex, which named schemes do not need
+
     compile_pattern(pattern)
     return Scheme("custom", pattern, True, "a pattern of the user")
 

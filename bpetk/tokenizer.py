@@ -10,7 +10,6 @@ from itertools import pairwise
 from typing import Any
 
 from bpetk import _scanner
-from bpetk.custom_pattern import compile_pattern
 from bpetk.errors import InvalidEncodingError, UnknownTokenError
 from bpetk.interop.huggingface import check_roles
 from bpetk.model import BpeModel
@@ -326,6 +325,8 @@ class Tokenizer:
         if scheme.name == "custom":
             assert scheme.pattern is not None  # a custom scheme is made from one
             at = 0
+            from bpetk.custom_pattern import compile_pattern  # brings numpy and regex, which named schemes do not need
+
             for start, end in compile_pattern(scheme.pattern).spans(text):
                 word = text[start:end].encode()
                 yield at, word

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -15,7 +16,7 @@ from bpetk.alphabet import BYTE_ORDER, BYTE_TO_CHAR, CHAR_TO_BYTE
 from bpetk.counting import Counted
 from bpetk.errors import BpetkError, ConfigError, CorpusError
 from bpetk.model import BpeModel
-from bpetk.pretokenizers import UNICODE_VERSION, Scheme, custom_scheme, get_scheme
+from bpetk.pretokenizers import UNICODE_VERSION, Scheme, custom_scheme, get_scheme, scheme_from_pattern
 from bpetk.report import InputFile, Progress, ScriptCost, Stage, StageTime, StopReason, TrainReport
 from bpetk.special_tokens import AddedToken
 
@@ -23,6 +24,7 @@ ProgressCallback = Callable[[Progress], None]
 
 INTERVAL = 0.1  # seconds between two calls of the progress callback
 MERGES_PER_CALL = 2048
+BIG = 1 << 27  # bytes of text from which a single native call may outlast a second
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,10 @@ class TrainerConfig:
             self.check_size(bytes(range(256)))
 
     def resolve_scheme(self) -> Scheme:
-        """The scheme that splits the text."""
-        return get_scheme(self.scheme) if self.pattern is None else custom_scheme(self.pattern)
+        """The scheme that splits the text; a pattern whose text is that of a named scheme is that scheme."""
+        if self.pattern is None:
+            return get_scheme(self.scheme)
+        return scheme_from_pattern(self.pattern) or custom_scheme(self.pattern)
 
     def initial_ids(self, alphabet: bytes) -> tuple[list[int], dict[str, int]]:
         """Id of each of the 256 bytes (-1: none), and of all strings that have one before the first merge."""
@@ -135,6 +139,33 @@ class Clock:
         self.callback(Progress(stage, done, total, distinct, rate, machine.resident_bytes(), now - self.begin))
 
 
+def _interruptible(loop: MergeLoop, call: Callable[[], Any], big: bool) -> Any:
+    """Make a native call that may take seconds so that Ctrl-C ends it: another thread makes it, this one listens."""
+    if not big or threading.current_thread() is not threading.main_thread():
+        return call()
+    outcome: list[Any] = []
+    failure: list[BaseException] = []
+
+    def body() -> None:
+        try:
+            outcome.append(call())
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=body, daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(0.2)
+    except BaseException:
+        loop.cancel()
+        thread.join()
+        raise
+    if failure:
+        raise failure[0]
+    return outcome[0]
+
+
 def _reserved(strings: dict[str, int], config: TrainerConfig) -> list[tuple[bytes, int]]:
     """Special tokens whose text a merge could make: they lend it their id."""
     out = []
@@ -176,10 +207,12 @@ def learn(
         threads=threads,
         **(tuning or {}),
     )
+    big = counted.bytes > BIG
+    _interruptible(loop, loop.lay_out, big)
     clock.stage("sort")
     total = max(0, config.vocab_size - len(strings))
     while loop.stop is None:
-        done = loop.run(MERGES_PER_CALL)
+        done = _interruptible(loop, lambda: loop.run(MERGES_PER_CALL), big)
         clock.tick("merge", done, total, counted.distinct, last=loop.stop is not None)
     if loop.stop == "string_made_twice":
         raise BpetkError("a token string was made by two different merges, which byte-level training cannot do: a bug")
@@ -239,7 +272,8 @@ def _last_merge(
 ) -> tuple[bytes, bytes] | None:
     if not left:
         return None
-    parents = {token: m for m, token in enumerate(new)}
+    plain = new[-1] - new[0] == len(new) - 1  # ids of merged tokens simply count up
+    parents = {} if plain else {token: m for m, token in enumerate(new)}
     bytes_of = {i: bytes([b]) for b, i in enumerate(byte_ids) if i >= 0}
 
     def spell(token: int) -> bytes:
@@ -249,7 +283,8 @@ def _last_merge(
             if top in bytes_of:
                 out.append(bytes_of[top])
             else:
-                todo += [right[parents[top]], left[parents[top]]]
+                merge = parents[top] if parents else top - new[0]
+                todo += [right[merge], left[merge]]
         return b"".join(out)
 
     return spell(left[-1]), spell(right[-1])

@@ -27,6 +27,7 @@ cdef struct Layout:
     uint32_t* hot_classes
     uint32_t* classes
     uint64_t shift
+    const int* cancelled    # another thread may set it: work ends soon and its result is of no use
     # Whole corpus, one-symbol words included.
     int64_t total_bytes
     int64_t single_latin    # occurrences of one-byte words that are ASCII letters, and of the others

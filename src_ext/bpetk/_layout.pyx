@@ -2,7 +2,6 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, qsort, realloc
-from libc.string cimport memset
 
 from bpetk._counter cimport PARTITIONS, WordCounts
 from bpetk._native cimport Pool, mem_alloc, mem_free
@@ -44,7 +43,7 @@ cdef void measure_task(void* context, int thread) noexcept nogil:
     cdef uint64_t i, length
     cdef void* grown
     cdef int p = thread
-    while p < PARTITIONS:
+    while p < PARTITIONS and not job.out.cancelled[0]:
         if job.tables[p].slots != NULL:
             for i in range(job.tables[p].mask + 1):
                 slot = &job.tables[p].slots[i]
@@ -86,7 +85,7 @@ cdef void write_partitions(sym_t* sym, const Job* job, Part* part, int thread) n
     cdef const Slot* slot
     cdef uint64_t i
     cdef int p = thread
-    while p < PARTITIONS:
+    while p < PARTITIONS and not job.out.cancelled[0]:
         if job.tables[p].slots != NULL:
             for i in range(job.tables[p].mask + 1):
                 slot = &job.tables[p].slots[i]
@@ -197,9 +196,6 @@ cdef int layout_words(
     cdef Heavy* heavy
     cdef uint64_t n_heavy = 0, i
     cdef int t, status = -1
-    cdef bint wide = out.wide
-    memset(out, 0, sizeof(Layout))
-    out.wide = wide
     job.out = out
     job.tables = words.tables
     job.byte_ids = byte_ids

@@ -20,7 +20,7 @@ ctypedef fused pos_t:
     uint64_t
 
 cdef enum:
-    AHEAD = 24              # entries between a prefetch and its use
+    AHEAD = 48              # entries between a prefetch and its use
     PREFETCH_FROM = 8
 
 

@@ -9,7 +9,7 @@ from bpetk._native cimport hash_pair, mem_alloc, mem_free
 cdef enum:
     CHUNK = 1 << 20
     FIRST_SLOTS = 1 << 14
-    MAPPED = 1 << 17        # lists of at least so many bytes go back to the system when freed
+    MAPPED = 1 << 22        # lists of at least so many bytes go back to the system when freed
 
 
 cdef bint table_alloc(PairTable* t, uint64_t capacity) noexcept nogil:

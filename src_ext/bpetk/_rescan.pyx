@@ -55,6 +55,8 @@ cdef void count_range(FirstScan* f, int worker, const sym_t* sym) noexcept nogil
     if end == e.text.n_sym:
         end -= 1
     while p < end:
+        if e.cancelled:
+            return
         stop = e.text.bounds[klass + 1]
         if stop > end:
             stop = end
@@ -225,7 +227,7 @@ cdef void survey(Rescan* r, Range* part, const sym_t* sym) noexcept nogil:
     klass = class_at(&e.text, p)
     bound = e.text.bounds[klass + 1]
     weight = e.text.weights[klass]
-    while p < part.end:
+    while p < part.end and not e.cancelled:
         x = sym[p]
         next_p = p + e.length[x]
         if x != e.separator and sym[next_p] != e.separator:
@@ -243,7 +245,7 @@ cdef void bucket(Rescan* r, Range* part, const sym_t* sym, pos_t* places) noexce
     cdef uint64_t p = part.begin, next_p, to
     cdef uint32_t x
     cdef sym_t* rights = <sym_t*>r.rights
-    while p < part.end:
+    while p < part.end and not e.cancelled:
         x = sym[p]
         next_p = p + e.length[x]
         if r.heavy[x] and sym[next_p] != e.separator:
@@ -328,7 +330,7 @@ cdef inline bint may_merge(const Engine* e, uint32_t x, uint32_t y) noexcept nog
 
 cdef void settle_share(Rescan* r, int worker, const sym_t* rights, const pos_t* places) noexcept nogil:
     cdef uint32_t x = worker
-    while x < r.e.capacity:
+    while x < r.e.capacity and not r.e.cancelled:
         if r.heavy[x] and r.base[x + 1] > r.base[x]:
             settle_left(r, &r.ranges[worker], x, rights, places)
         x += r.e.n_workers

@@ -32,6 +32,7 @@ cdef struct Engine:
     PairTable pairs
     Queue queue
     ListArena* arenas       # one a thread
+    int cancelled           # set by another thread
     Pool* pool
     int n_workers
     Worker* workers

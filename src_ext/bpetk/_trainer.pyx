@@ -126,7 +126,7 @@ cdef int run_merges(Engine* e, uint64_t most, uint64_t work) noexcept nogil:
     cdef int64_t count
     cdef int status
     while e.strings < e.target:
-        if e.n_merges >= until or walked > work:
+        if e.n_merges >= until or walked > work or e.cancelled:
             return RUNNING
         slot = queue_top(&e.queue, &e.pairs)
         if e.queue.failed:
@@ -220,6 +220,8 @@ cdef class MergeLoop:
     cdef bint ready
     cdef readonly object stop
     cdef uint64_t merge_room
+    cdef uint32_t byte_ids[256]
+    cdef WordCounts words       # until they are laid out
     cdef list reserved          # keeps alive what e.given points to
 
     def __cinit__(
@@ -269,13 +271,11 @@ cdef class MergeLoop:
                 self.e.string_hash[id] = self.e.string_hash[id] * HASH_BASE + <uint64_t>(byte + 1)
             keep_hash(&self.e, id)
         self.e.text.wide = wide_symbols or capacity + 2 > 0xFFFF
-        if layout_words(&self.e.text, words, ids, self.e.separator, self.e.pool) != 0:
-            raise MemoryError("no memory for the words as symbols")
-        self.e.wide_positions = wide_positions or self.e.text.n_sym + 2 > <uint64_t>0xFFFFFFFF
-        self.e.position_size = 8 if self.e.wide_positions else 4
-        if not self.e.first_cutoff:
-            # An eightieth of the mean count of a token: below the last count on 30 MB of English (1/69), Chinese (1/36).
-            self.e.first_cutoff = max(1, self.e.text.total_bytes // <int64_t>(80 * max(1, vocab_size)))
+        self.e.text.cancelled = &self.e.cancelled
+        self.e.wide_positions = wide_positions
+        self.e.position_size = 4
+        memcpy(self.byte_ids, ids, sizeof(ids))
+        self.words = words
         self.merge_room = self.e.target - self.e.strings if self.e.target > self.e.strings else 0
         self.merge_room += len(self.reserved)
         size = self.merge_room * 8 + 8
@@ -362,24 +362,46 @@ cdef class MergeLoop:
         mem_free(e.out_applied, size)
         del e.pool
 
-    def run(self, uint64_t most, uint64_t work=1 << 23):
-        """Make up to ``most`` merges; returns their number so far. A single call stays below about a second."""
+    def lay_out(self):
+        """Turn the words into symbols, which frees the words; :meth:`run` does it if it was not done before."""
+        cdef int status
+        if self.words is None:
+            return
+        words, self.words = self.words, None
+        status = layout_words(&self.e.text, words, self.byte_ids, self.e.separator, self.e.pool)
+        if status != 0:
+            self.fail("no_memory")
+            raise MemoryError("no memory for the words as symbols")
+        self.check_cancelled()
+        if self.e.text.n_sym + 2 > <uint64_t>0xFFFFFFFF:
+            self.e.wide_positions = True
+        self.e.position_size = 8 if self.e.wide_positions else 4
+        if not self.e.first_cutoff:
+            # An eightieth of the mean count of a token: below the last count on 30 MB of English (1/69), Chinese (1/36).
+            self.e.first_cutoff = max(1, self.e.text.total_bytes // <int64_t>(80 * max(1, self.e.target)))
+
+    def run(self, uint64_t most, uint64_t work=1 << 22):
+        """Make merges until there are ``most`` more or ``work`` list entries have been walked; how many there are now.
+
+        The first call also makes the first lists. Raises KeyboardInterrupt after :meth:`cancel`.
+        """
         cdef int status = RUNNING
+        self.lay_out()
         if self.stop is not None:
             return self.e.n_merges
         with nogil:
             if not self.ready:
-                status = first_scan(&self.e, birth_cutoff(&self.e, 1)) if self.e.strings < self.e.target else 0
+                if self.e.strings < self.e.target:
+                    status = first_scan(&self.e, birth_cutoff(&self.e, 1))
                 self.ready = True
-            if status == 0:
+            if status == 0 and not self.e.cancelled:
                 status = run_merges(&self.e, most, work)
-            else:
-                status = NO_MEMORY
+        self.check_cancelled()
         if status == NO_MEMORY:
-            self.stop = "no_memory"
+            self.fail("no_memory")
             raise MemoryError("no memory for the position lists of the merge loop")
         if status == TOO_BIG:
-            self.stop = "too_big"
+            self.fail("too_big")
             raise OverflowError(
                 "a pair occurs so often in the corpus and in so many distinct words that their product passes 2**64; "
                 "split the corpus or sample it"
@@ -387,6 +409,24 @@ cdef class MergeLoop:
         if status != RUNNING:
             self.stop = _STOP[status]
         return self.e.n_merges
+
+    def cancel(self):
+        """From another thread: make a running :meth:`lay_out` or :meth:`run` end soon. The loop is of no use then."""
+        self.e.cancelled = 1
+
+    cdef int check_cancelled(self) except -1:
+        if self.e.cancelled:
+            self.fail("cancelled")
+            raise KeyboardInterrupt("training was cancelled")
+        return 0
+
+    cdef void fail(self, str reason) noexcept:
+        self.stop = reason
+
+    @property
+    def symbols(self):
+        """Length of the text as symbols, separators included."""
+        return self.e.text.n_sym
 
     @property
     def merges(self):

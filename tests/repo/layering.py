@@ -55,7 +55,7 @@ DISPLAY_USERS = "cli.* __main__"
 COMPARED_USERS = "verify benchmark.* interop.sentencepiece"
 
 # Cython. `_trainer.pxd` is the state of the merge loop, which the modules below the loop work on; `_trainer` the loop.
-STATE = "_native _layout _pairs"
+STATE = "_native _layout _pairs _queue"
 CIMPORTS: dict[str, str] = {
     "_types": "",
     "_native": "",
@@ -65,6 +65,7 @@ CIMPORTS: dict[str, str] = {
     "_counter": "_types _native _word_table _scanner _normalizer",
     "_layout": "_types _native _word_table _counter",
     "_pairs": "_types _native",
+    "_queue": "_types _native _pairs",
     "_trainer.pxd": f"_types {STATE}",
     "_merge": f"_types {STATE} _trainer",
     "_rescan": f"_types {STATE} _trainer",

@@ -40,6 +40,7 @@ def test_stubs_agree_with_the_modules(tmp_path: Path) -> None:
         *(f"bpetk.{module}" for module in MODULES),
         f"--allowlist={allowed}",
         "--ignore-unused-allowlist",
+        f"--mypy-config-file={PROJECT / 'pyproject.toml'}",
         folder=tmp_path,
     )
     assert done.returncode == 0, done.stdout + done.stderr

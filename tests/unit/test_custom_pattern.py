@@ -43,6 +43,8 @@ MEANINGS = [
     ("[^a]", "a\nb", "a|\n|b"),
     ("[a-c-]", "a-d", "a|-|d"),
     ("[-a]", "a-b", "a|-|b"),
+    ("[a-]", "a-b", "a|-|b"),
+    ("[^-a]", "a-b", "a-|b"),
     ("[a&]", "a&b", "a|&|b"),
     ("[^a-y&&[^b]]", "abz", "a|b|z"),
     ("[a-z&&[^b]&&[^c]]", "abcd", "a|bc|d"),
@@ -203,14 +205,14 @@ def test_deep_nesting_is_refused_instead_of_exhausting_the_stack(opening: str, c
 
 def test_many_different_characters_still_work() -> None:
     # More than 256 classes do not fit in one byte a character.
-    characters = [chr(0x4E00 + 2 * i) for i in range(400)]
-    text = "".join(characters) + "a"
-    assert pieces("|".join(characters), text) == [*characters, "a"]
+    doubled = [chr(0x4E00 + i // 2 * 2) for i in range(800)]
+    assert pieces("|".join(doubled[::2]), "".join(doubled) + "aa") == [*doubled, "aa"]
 
 
 def test_lone_surrogates_in_text_are_ordinary_characters() -> None:
     assert pieces("[^a]+", "a\ud800\udfffa") == ["a", "\ud800\udfff", "a"]
     assert pieces(r"\p{Cs}|\p{L}", "a\ud800") == ["a", "\ud800"]
+    assert pieces("[[:graph:]]|[[:print:]]", "\ud800\ud800") == ["\ud800\ud800"]
 
 
 def test_empty_set_matches_nothing() -> None:

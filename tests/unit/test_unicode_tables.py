@@ -74,8 +74,10 @@ def test_group_is_the_union_of_its_categories(group: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("L", 141_028), ("N", 1_911), ("M", 2_501), ("Lu", 1_858), ("Ll", 2_258), ("Lt", 31), ("Lm", 404)]
-    + [("Lo", 136_477), ("P", 855), ("S", 8_514), ("Nd", 760), ("Han", 99_030), ("White_Space", 25)],
+    [
+        *(("L", 141_028), ("N", 1_911), ("M", 2_501), ("P", 855), ("S", 8_514), ("Nd", 760), ("Han", 99_030)),
+        *(("Lu", 1_858), ("Ll", 2_258), ("Lt", 31), ("Lm", 404), ("Lo", 136_477), ("White_Space", 25)),
+    ],
 )
 def test_sizes_are_those_of_unicode_16(name: str, count: int) -> None:
     assert sum(end - start + 1 for start, end in ranges(name)) == count
