@@ -154,9 +154,8 @@ def custom_scheme(pattern: str) -> Scheme:
     >>> custom_scheme(r"\d| ?\p{L}+").name
     'custom'
     """
-    from bpetk.custom_pattern import (
-        compile_pattern,
-    )  # brings numpy and regex, which named schemes do not need
+    # Brings numpy and regex, which the named schemes do not need.
+    from bpetk.custom_pattern import compile_pattern
 
     compile_pattern(pattern)
     return Scheme("custom", pattern, True, "a pattern of the user")

@@ -4,10 +4,11 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, qsort, realloc
 
 from bpetk._counter cimport PARTITIONS, WordCounts
-from bpetk._native cimport Pool, mem_alloc, mem_free
-from bpetk._word_table cimport Slot, Table, slot_bytes
+from bpetk._native cimport Pool, mem_alloc, mem_free, prefetch_read
+from bpetk._word_table cimport Slot, Table, slot_bytes, slot_record
 
 cdef enum:
+    AHEAD = 16
     COARSE = 1 << 14        # entries of the index of classes
     DENSE = 4096            # counts below it are sorted by a histogram, the few above it by comparison
 
@@ -88,6 +89,9 @@ cdef void write_partitions(sym_t* sym, const Job* job, Part* part, int thread) n
     while p < PARTITIONS and not job.out.cancelled[0]:
         if job.tables[p].slots != NULL:
             for i in range(job.tables[p].mask + 1):
+                # Records of long words lie in the order of the text, slots in that of hashes.
+                if i + AHEAD <= job.tables[p].mask and job.tables[p].slots[i + AHEAD].hi >> 56 == 0xFF:
+                    prefetch_read(slot_record(&job.tables[p].slots[i + AHEAD]))
                 slot = &job.tables[p].slots[i]
                 if slot.hi and slot.count < DENSE and slot.hi >> 56 != 1:
                     part.room[slot.count] = write_word(sym, part.room[slot.count], slot, job)

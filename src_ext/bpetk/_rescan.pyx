@@ -370,8 +370,9 @@ cdef void settle_task(void* context, int worker) noexcept nogil:
         settle_share(r, worker, <uint16_t*>r.rights, <uint32_t*>r.places)
 
 
-cdef uint64_t word_start(const Engine* e, uint64_t p) noexcept nogil:
-    """First position at or after p that starts a word (or the end of the text)."""
+cdef uint64_t part_begin(const Engine* e, int worker) noexcept nogil:
+    """The first word that starts at or after the thread's share, or the end of the text."""
+    cdef uint64_t p = share_of(e, worker)
     if p <= 1:
         return 1
     p -= 1
@@ -417,9 +418,8 @@ cdef bint make_ranges(Rescan* r) noexcept nogil:
     for t in range(e.n_workers):
         part = &r.ranges[t]
         part.worker = t
-        part.begin = word_start(e, share_of(e, t)) if t else 1
-        if t:
-            r.ranges[t - 1].end = part.begin
+        part.begin = part_begin(e, t)
+        part.end = part_begin(e, t + 1)
         part.places = <uint64_t*>mem_alloc((e.capacity + 1) * 8)
         part.weight = <int64_t*>mem_alloc((e.capacity + 1) * 8)
         part.sums = <int64_t*>mem_alloc((e.capacity + 1) * 8)
@@ -427,7 +427,6 @@ cdef bint make_ranges(Rescan* r) noexcept nogil:
         part.seen = <uint32_t*>mem_alloc((e.capacity + 1) * 4)
         if part.places == NULL or part.weight == NULL or part.sums == NULL or part.counts == NULL or part.seen == NULL:
             return False
-    r.ranges[e.n_workers - 1].end = e.text.n_sym
     return True
 
 

@@ -5,8 +5,9 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from bpetk._native cimport Key
 
 cdef struct Slot:
-    # A word of 1..15 bytes is its own key (native/hash.h). A longer one has lo = its hash and
-    # hi = LONG_MARK | address of its record {uint32 length, bytes} in an arena. hi = 0: empty slot.
+    # A word of 1..15 bytes is its own key (native/hash.h). A longer one has lo = its hash and, in hi from the top:
+    # 8 bits of ones, 8 bits length (255: it is in the record alone), 48 bits address of its record in an arena,
+    # which is {uint32 length, bytes}. hi = 0: empty slot.
     uint64_t lo
     uint64_t hi
     uint64_t count
@@ -24,14 +25,21 @@ cdef struct Arena:
     uint64_t at         # fill of the last chunk
 
 
+cdef inline const uint8_t* slot_record(const Slot* slot) noexcept nogil:
+    """The record of a long word."""
+    return <const uint8_t*>((slot.hi << 16) >> 16)
+
+
 cdef inline const uint8_t* slot_bytes(const Slot* slot, uint64_t* length_out) noexcept nogil:
     """The word of a slot; of a short one, inside the slot."""
     cdef const uint8_t* record
     if slot.hi >> 56 != 0xFF:
         length_out[0] = slot.hi >> 56
         return <const uint8_t*>slot
-    record = <const uint8_t*>((slot.hi << 8) >> 8)
-    length_out[0] = (<const uint32_t*>record)[0]
+    record = slot_record(slot)
+    length_out[0] = (slot.hi >> 48) & 0xFF
+    if length_out[0] == 0xFF:
+        length_out[0] = (<const uint32_t*>record)[0]
     return record + 4
 
 

@@ -14,7 +14,6 @@ cdef enum:
     CHUNK = 1 << 20
 
 cdef uint64_t LONG_MARK = <uint64_t>0xFF << 56
-cdef uint64_t ADDRESS = (<uint64_t>1 << 56) - 1
 
 
 cdef uint8_t* arena_take(Arena* a, uint64_t size) noexcept nogil:
@@ -117,12 +116,12 @@ cdef bint add_long(Table* t, Arena* arena, const uint8_t* p, uint64_t n, uint64_
         return False
     if slot.hi == 0:
         record = arena_take(arena, n + 4)
-        if record == NULL:
+        if record == NULL or <uint64_t>record >> 48:
             return False
         (<uint32_t*>record)[0] = <uint32_t>n
         memcpy(record + 4, p, n)
         slot.lo = hash
-        slot.hi = LONG_MARK | <uint64_t>record
+        slot.hi = LONG_MARK | (n if n < 0xFF else <uint64_t>0xFF) << 48 | <uint64_t>record
         t.used += 1
     slot.count += count
     return True
@@ -133,6 +132,7 @@ cdef bint absorb(Table* into, const Table* other) noexcept nogil:
     cdef uint64_t i, length
     cdef const Slot* slot
     cdef Slot* target
+    cdef const uint8_t* bytes
     cdef Key key
     if other.slots == NULL:
         return True
@@ -146,7 +146,8 @@ cdef bint absorb(Table* into, const Table* other) noexcept nogil:
             if not add_key(into, key, hash_key(key), slot.count):
                 return False
             continue
-        target = find_long(into, slot_bytes(slot, &length), (<const uint32_t*>(slot.hi & ADDRESS))[0], slot.lo)
+        bytes = slot_bytes(slot, &length)
+        target = find_long(into, bytes, length, slot.lo)
         if target == NULL:
             return False
         if target.hi == 0:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import lzma
-import os
 import random
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -65,17 +63,6 @@ def tiktoken_pieces(pattern: str, texts: Iterable[str], longest: int) -> list[li
     return [[encoding.decode([token]) for token in encoding.encode_ordinary(text)] for text in texts]
 
 
-def shared_text(name: str, size: int = 50_000) -> str:
-    folder = os.environ.get("BPETK_SHARED")
-    if not folder:
-        pytest.skip("BPETK_SHARED is not set")
-    path = Path(folder) / "corpora" / f"{name}.txt.xz"
-    if not path.exists():
-        pytest.skip(f"no {path.name} in BPETK_SHARED")
-    with lzma.open(path) as file:
-        return file.read(size).decode("utf-8", "ignore")
-
-
 @pytest.mark.parametrize(
     "name", ["L", "N", "M", "Lu", "Ll", "Lt", "Lm", "Lo", "P", "S", "Han", "White_Space"]
 )
@@ -118,6 +105,8 @@ def test_scanner_cuts_random_text_as_the_written_pre_tokenizer_does(name: str) -
 
 @pytest.mark.parametrize("corpus", CORPORA)
 @pytest.mark.parametrize("name", PATTERN_SCHEMES)
-def test_scanner_cuts_real_text_as_oniguruma_does(name: str, corpus: str) -> None:
-    text = shared_text(corpus)
+def test_scanner_cuts_real_text_as_oniguruma_does(
+    name: str, corpus: str, shared_corpus: Callable[..., Path]
+) -> None:
+    text = shared_corpus(corpus, 50_000).read_text("utf-8")
     assert split(text, name) == oniguruma(SCHEMES[name].pattern or "")(text)
