@@ -12,7 +12,17 @@ from glob import glob
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-MODULES = ["_scanner", "_word_table", "_counter", "_layout", "_pairs", "_queue", "_merge", "_rescan", "_trainer"]
+MODULES = [
+    "_scanner",
+    "_word_table",
+    "_counter",
+    "_layout",
+    "_pairs",
+    "_queue",
+    "_merge",
+    "_rescan",
+    "_trainer",
+]
 
 
 def switch(name):
@@ -23,7 +33,12 @@ debug, sanitize, trace = switch("DEBUG"), switch("SANITIZE"), switch("TRACE")
 if sys.platform == "win32":
     compile_args, link_args = ["/std:c++17", "/Od" if debug else "/O2", "/EHsc"], []
 else:
-    compile_args = ["-std=c++17", "-O0" if debug else "-O3", "-g" if debug or sanitize else "-g0", "-fvisibility=hidden"]
+    compile_args = [
+        "-std=c++17",
+        "-O0" if debug else "-O3",
+        "-g" if debug or sanitize else "-g0",
+        "-fvisibility=hidden",
+    ]
     compile_args += ["-Wno-unreachable-code", "-Wno-unused-function"]
     link_args = ["-pthread"]
     if sanitize:

@@ -6,4 +6,12 @@ from bpetk.report import Progress, TrainReport
 from bpetk.tokenizer import Tokenizer
 
 __version__ = "0.1.0"
-__all__ = ["BpetkError", "Progress", "Tokenizer", "TrainReport", "__version__", "train", "train_from_iterator"]
+__all__ = [
+    "BpetkError",
+    "Progress",
+    "Tokenizer",
+    "TrainReport",
+    "__version__",
+    "train",
+    "train_from_iterator",
+]

@@ -170,7 +170,9 @@ def train_from_iterator(
     clock.tick("count", counted.bytes, None, counted.distinct, last=True)
     clock.stage("count")
     if not counted.distinct:
-        raise CorpusError("no text to learn from: the documents are empty, or the scheme drops all of their text")
+        raise CorpusError(
+            "no text to learn from: the documents are empty, or the scheme drops all of their text"
+        )
     inputs = (InputFile("<iterator>", counted.bytes),)
     settings = {"feeding": "documents"}
     model, report = learn(counted, config, clock=clock, threads=threads, inputs=inputs, settings=settings)
@@ -180,7 +182,9 @@ def train_from_iterator(
 
 def _threads(threads: int) -> int:
     if isinstance(threads, bool) or not isinstance(threads, int) or not 0 <= threads <= MOST_THREADS:
-        raise ConfigError(f"threads must be a whole number from 0 (all processors) to {MOST_THREADS}, got {threads!r}")
+        raise ConfigError(
+            f"threads must be a whole number from 0 (all processors) to {MOST_THREADS}, got {threads!r}"
+        )
     return threads or min(machine.available_cpus(), MOST_THREADS)
 
 
@@ -216,7 +220,7 @@ class _Hashes:
             self.failure = error
 
     def into(self, report: Any) -> Any:
-        """The report with the hashes filled in."""
+        """Return the report with the hashes filled in."""
         from dataclasses import replace
 
         if self.thread.ident is None:

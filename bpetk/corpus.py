@@ -9,6 +9,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -104,7 +105,9 @@ def _directory(path: Path) -> list[Path]:
     found = sorted(p for p in path.rglob("*") if p.suffix.lower() in TEXT_SUFFIXES and p.is_file())
     if not found:
         suffixes = ", ".join(TEXT_SUFFIXES)
-        raise CorpusFileError(f"the directory {path} holds no text: no file ending in {suffixes} in it or below it")
+        raise CorpusFileError(
+            f"the directory {path} holds no text: no file ending in {suffixes} in it or below it"
+        )
     return found
 
 
@@ -135,7 +138,9 @@ def native_encoding(encoding: str) -> bool:
     try:
         return codecs.lookup(encoding).name in ("utf-8", "ascii")
     except LookupError:
-        raise ConfigError(f"unknown encoding {encoding!r}; for Chinese text: utf-8, gb18030, big5, utf-16") from None
+        raise ConfigError(
+            f"unknown encoding {encoding!r}; for Chinese text: utf-8, gb18030, big5, utf-16"
+        ) from None
 
 
 def plan(sources: Iterable[Source], pieces: int, find_cut: Callable[[bytes], int]) -> list[Range]:
@@ -159,7 +164,7 @@ def plan(sources: Iterable[Source], pieces: int, find_cut: Callable[[bytes], int
                     if cut > cuts[-1]:
                         cuts.append(cut)
         bounds = [c for c in cuts if c < source.size] + [source.size]
-        out.extend(Range(source, a, b) for a, b in zip(bounds, bounds[1:], strict=False))
+        out.extend(Range(source, a, b) for a, b in pairwise(bounds))
     return out
 
 
@@ -219,7 +224,7 @@ class Transcoder:
 
 
 def invalid_utf8(source: Source, offset: int, context: bytes) -> InvalidEncodingError:
-    """The error for bytes that are not UTF-8 at ``offset`` of a source; ``context`` is the text from there on."""
+    """Make the error for bytes that are not UTF-8 at ``offset``; ``context`` is the text from there on."""
     shown = " ".join(f"{b:02X}" for b in context[:4])
     where = f"byte offset {offset:,}"
     suggestion = ""

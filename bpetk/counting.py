@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from bpetk._counter import CountWorker, InvalidUtf8, WordCounts, combine
 from bpetk._scanner import find_safe_cut
-from bpetk.corpus import Range, Source, Transcoder, document_bytes, invalid_utf8, native_encoding, plan, refuse_packed
+from bpetk.corpus import (
+    Range,
+    Source,
+    Transcoder,
+    document_bytes,
+    invalid_utf8,
+    native_encoding,
+    plan,
+    refuse_packed,
+)
 from bpetk.errors import CorpusFileError
 from bpetk.pretokenizers import Scheme
 
@@ -23,6 +32,7 @@ Watcher = Callable[[int, int], None]
 CHUNK = 1 << 19  # of a file per read: stays in the second-level cache between reading, checking and counting
 BATCH = 1 << 20  # bytes of documents handed to a thread at a time
 LONG_DOCUMENT = 1 << 22
+UNITS = 24  # ranges of the files for each thread: the last ones even out who is faster
 
 
 class Counted:
@@ -43,6 +53,7 @@ class _Feeder:
         self.lines = lines
         self.worker = CountWorker("none" if pattern else scheme.name, lines=lines)
         self.bytes = 0
+        self.buffer = bytearray(CHUNK)
 
     def chunk(self, data: bytearray | bytes, stop: int, *, final: bool) -> int:
         if self.pattern is None:
@@ -125,7 +136,8 @@ class _Team:
 def _make_team(scheme: Scheme, threads: int, watcher: Watcher | None, *, lines: bool) -> _Team:
     pattern = None
     if scheme.name == "custom" and scheme.pattern is not None:
-        from bpetk.custom_pattern import compile_pattern  # brings numpy and regex, which named schemes do not need
+        # Brings numpy and regex, which named schemes do not need.
+        from bpetk.custom_pattern import compile_pattern
 
         pattern = compile_pattern(scheme.pattern)
     # The pattern engine holds the interpreter lock: more threads would only take turns.
@@ -134,7 +146,12 @@ def _make_team(scheme: Scheme, threads: int, watcher: Watcher | None, *, lines: 
 
 
 def count_files(
-    sources: Sequence[Source], scheme: Scheme, *, encoding: str = "utf-8", threads: int = 1, watcher: Watcher | None = None
+    sources: Sequence[Source],
+    scheme: Scheme,
+    *,
+    encoding: str = "utf-8",
+    threads: int = 1,
+    watcher: Watcher | None = None,
 ) -> Counted:
     """Count the pretokens of files; every line, its line feed included, is a text of its own.
 
@@ -145,7 +162,9 @@ def count_files(
     if native:
         # Custom patterns may look beyond any cut inside a line.
         can_cut = team.feeders[0].pattern is None
-        ranges = plan(sources, threads * 8, (lambda w: find_safe_cut(w, scheme.name)) if can_cut else lambda _: 0)
+        ranges = plan(
+            sources, threads * 8, (lambda w: find_safe_cut(w, scheme.name)) if can_cut else lambda _: 0
+        )
     else:
         ranges = [Range(source, 0, None) for source in sources]
     order = iter(enumerate(ranges))
@@ -177,7 +196,9 @@ def _feed_range(feeder: _Feeder, part: Range, encoding: str | None) -> Iterator[
     source = part.source
     file = source.open()
     try:
-        yield from _feed_file(feeder, part, file if encoding is None else Transcoder(file, source.name, encoding))
+        yield from _feed_file(
+            feeder, part, file if encoding is None else Transcoder(file, source.name, encoding)
+        )
     except OSError as error:
         if isinstance(error, CorpusFileError):
             raise
@@ -188,22 +209,26 @@ def _feed_range(feeder: _Feeder, part: Range, encoding: str | None) -> Iterator[
 
 
 def _feed_file(feeder: _Feeder, part: Range, file: BinaryIO | Transcoder) -> Iterator[None]:
-    buffer = bytearray(CHUNK)
+    buffer = feeder.buffer
     held = 0  # bytes at the start of the buffer that wait for what follows them
     at = part.begin  # where the buffer starts, in bytes of UTF-8
-    left = None if part.end is None or isinstance(file, Transcoder) else part.end - part.begin
-    if left is not None:
+    left = None
+    if part.end is not None and not isinstance(file, Transcoder):
+        left = part.end - part.begin
         file.seek(part.begin)
     first = left is None
     final = False
     while not final:
         if held == len(buffer):
-            buffer = buffer + bytes(len(buffer))
+            feeder.buffer = buffer = buffer + bytes(len(buffer))
         want = len(buffer) - held if left is None else min(len(buffer) - held, left)
-        got = file.readinto(memoryview(buffer)[held : held + want])
+        # All binary files have readinto, whatever BinaryIO says.
+        got = file.readinto(memoryview(buffer)[held : held + want])  # type: ignore[union-attr]
         if left is not None:
             if not got:
-                raise CorpusFileError(f"{part.source.name}: {left:,} bytes fewer than at the start: it was cut meanwhile")
+                raise CorpusFileError(
+                    f"{part.source.name}: {left:,} bytes fewer than at the start: it was cut meanwhile"
+                )
             left -= got
         elif first:
             refuse_packed(part.source.name, bytes(buffer[: min(8, got)]))
@@ -213,7 +238,9 @@ def _feed_file(feeder: _Feeder, part: Range, file: BinaryIO | Transcoder) -> Ite
         try:
             done = feeder.chunk(buffer, held, final=final)
         except InvalidUtf8 as error:
-            raise invalid_utf8(part.source, at + error.offset, bytes(buffer[error.offset : error.offset + 4])) from None
+            raise invalid_utf8(
+                part.source, at + error.offset, bytes(buffer[error.offset : error.offset + 4])
+            ) from None
         feeder.bytes += done
         at += done
         buffer[: held - done] = buffer[done:held]

@@ -58,5 +58,7 @@ def _windows_peak() -> int:
     counters = Counters()
     counters.cb = ctypes.sizeof(counters)
     windll = getattr(ctypes, "windll")  # noqa: B009 (exists on Windows only)
-    windll.psapi.GetProcessMemoryInfo(windll.kernel32.GetCurrentProcess(), ctypes.byref(counters), counters.cb)
+    windll.psapi.GetProcessMemoryInfo(
+        windll.kernel32.GetCurrentProcess(), ctypes.byref(counters), counters.cb
+    )
     return int(counters.PeakWorkingSetSize)

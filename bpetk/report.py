@@ -147,7 +147,11 @@ class TrainReport:
             "tokens": self.tokens,
             "bytes_per_token": round(self.bytes_per_token, 6),
             "scripts": {
-                name: {"bytes": cost.bytes, "tokens": cost.tokens, "bytes_per_token": round(cost.bytes_per_token, 6)}
+                name: {
+                    "bytes": cost.bytes,
+                    "tokens": cost.tokens,
+                    "bytes_per_token": round(cost.bytes_per_token, 6),
+                }
                 for name, cost in self.scripts.items()
             },
             "curve": [list(point) for point in self.curve()],

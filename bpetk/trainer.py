@@ -85,7 +85,7 @@ class TrainerConfig:
             self.check_size(bytes(range(256)))
 
     def resolve_scheme(self) -> Scheme:
-        """The scheme that splits the text; a pattern whose text is that of a named scheme is that scheme."""
+        """Return the scheme that splits the text; a pattern whose text is that of a named scheme is that scheme."""
         if self.pattern is None:
             return get_scheme(self.scheme)
         return scheme_from_pattern(self.pattern) or custom_scheme(self.pattern)
@@ -136,7 +136,9 @@ class Clock:
             return
         self.last = now
         rate = done / max(now - self.stage_begin, 1e-9) if stage == "merge" else 0.0
-        self.callback(Progress(stage, done, total, distinct, rate, machine.resident_bytes(), now - self.begin))
+        self.callback(
+            Progress(stage, done, total, distinct, rate, machine.resident_bytes(), now - self.begin)
+        )
 
 
 def _interruptible(loop: MergeLoop, call: Callable[[], Any], big: bool) -> Any:
@@ -167,12 +169,12 @@ def _interruptible(loop: MergeLoop, call: Callable[[], Any], big: bool) -> Any:
 
 
 def _reserved(strings: dict[str, int], config: TrainerConfig) -> list[tuple[bytes, int]]:
-    """Special tokens whose text a merge could make: they lend it their id."""
-    out = []
-    for token in config.special_tokens:
-        if len(token) > 1 and all(char in CHAR_TO_BYTE for char in token):
-            out.append((bytes(CHAR_TO_BYTE[char] for char in token), strings[token]))
-    return out
+    """Find special tokens whose text a merge could make: they lend it their id."""
+    return [
+        (bytes(CHAR_TO_BYTE[char] for char in token), strings[token])
+        for token in config.special_tokens
+        if len(token) > 1 and all(char in CHAR_TO_BYTE for char in token)
+    ]
 
 
 def learn(
@@ -215,7 +217,9 @@ def learn(
         done = _interruptible(loop, lambda: loop.run(MERGES_PER_CALL), big)
         clock.tick("merge", done, total, counted.distinct, last=loop.stop is not None)
     if loop.stop == "string_made_twice":
-        raise BpetkError("a token string was made by two different merges, which byte-level training cannot do: a bug")
+        raise BpetkError(
+            "a token string was made by two different merges, which byte-level training cannot do: a bug"
+        )
     arrays = [array.array(code) for code in "IIIqq"]
     for native, values in zip(loop.result(), arrays, strict=True):
         values.frombytes(native)

@@ -168,7 +168,7 @@ def verify_train(
     encoding: str = "utf-8",
     threads: int = 0,
 ) -> VerifyResult:
-    """Train with bpetk and with a reference library on the same text, and compare what they learned.
+    r"""Train with bpetk and with a reference library on the same text, and compare what they learned.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ def verify_train(
     --------
     >>> import pathlib, tempfile
     >>> text = pathlib.Path(tempfile.mkdtemp(), "corpus.txt")
-    >>> _ = text.write_text("low lower lowest, new newer newest\\n" * 3)
+    >>> _ = text.write_text("low lower lowest, new newer newest\n" * 3)
     >>> verify_train(text, 270).identical
     True
     """

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bpetk.corpus import PathInput, Source, resolve
 from bpetk.errors import ConfigError
 
@@ -35,29 +33,28 @@ class CorpusFacts:
     bytes: int
 
 
-def _read(source: Source) -> tuple[FileFacts, Any]:
-    digest, seen = hashlib.sha256(), np.zeros(256, dtype=np.int64)
+def _read(source: Source, unseen: set[int]) -> FileFacts:
+    """Read a file and take the byte values that occur in it out of ``unseen``."""
+    digest = hashlib.sha256()
     size = 0
     with source.open() as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
-            seen += np.bincount(np.frombuffer(chunk, dtype=np.uint8), minlength=256)
+            unseen -= {byte for byte in unseen if byte in chunk}
             size += len(chunk)
-    return FileFacts(os.path.abspath(source.name), size, digest.hexdigest()), seen
+    return FileFacts(os.path.abspath(source.name), size, digest.hexdigest())
 
 
 def describe_corpus(paths: PathInput | Sequence[PathInput]) -> tuple[CorpusFacts, int]:
     """Read all files once; return what they are, and how many byte values occur in none of them."""
-    files, seen = [], np.zeros(256, dtype=np.int64)
+    files, unseen = [], set(range(256))
     for source in resolve(paths):
         if source.path is None or source.size is None:
             raise ConfigError(
                 f"{source.name!r} can be read only once, and a benchmark reads it often: save it to a file"
             )
-        facts, counts = _read(source)
-        files.append(facts)
-        seen += counts
-    return CorpusFacts(tuple(files), sum(file.bytes for file in files)), int((seen == 0).sum())
+        files.append(_read(source, unseen))
+    return CorpusFacts(tuple(files), sum(file.bytes for file in files)), len(unseen)
 
 
 def _processor() -> str:

@@ -100,7 +100,7 @@ class BenchmarkResult:
 
     @property
     def ours(self) -> Entry:
-        """bpetk's own entry, to which the ratios relate."""
+        """Our own entry, to which the ratios relate."""
         return self.entries[0]
 
     @property

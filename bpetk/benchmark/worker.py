@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import bpetk
-from bpetk.machine import peak_resident_bytes
 from bpetk.benchmark.peers import PEERS, Job, Merges
+from bpetk.machine import peak_resident_bytes
 
 
 def merges_text(merges: Merges) -> str:

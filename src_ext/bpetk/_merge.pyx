@@ -21,7 +21,6 @@ ctypedef fused pos_t:
 
 cdef enum:
     AHEAD = 48              # entries between a prefetch and its use
-    PREFETCH_FROM = 8
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -54,6 +53,8 @@ cdef void apply_slice(Engine* e, Worker* w, sym_t* sym, pos_t* positions) noexce
     bound = e.text.bounds[klass + 1]
     weight = e.text.weights[klass]
     add = (<uint64_t>weight << shift) + 1
+    for x in range(live, live + AHEAD if live + AHEAD < end else end):
+        prefetch_write(&sym[positions[x]])
     for x in range(live, end):
         if x + AHEAD < end:
             prefetch_write(&sym[positions[x + AHEAD]])
@@ -240,9 +241,16 @@ cdef bint settle(Engine* e, int64_t cutoff, bint* any_list_out) noexcept nogil:
     cdef uint64_t a = e.a, b = e.b, z = e.z, sum, to, doubled = w.left[e.z]
     cdef uint32_t i, id
     cdef bint fine = True
-    if w.n_left >= PREFETCH_FROM:
-        for i in range(w.n_left):
-            pairs_prefetch(&e.pairs, <uint64_t>w.left_seen[i] << 32 | a)
+    for i in range(w.n_left):
+        id = w.left_seen[i]
+        pairs_prefetch(&e.pairs, <uint64_t>id << 32 | a)
+        if <int64_t>(w.left[id] >> e.shift) >= cutoff:
+            pairs_prefetch(&e.pairs, <uint64_t>id << 32 | z)
+    for i in range(w.n_right):
+        id = w.right_seen[i]
+        pairs_prefetch(&e.pairs, b << 32 | id)
+        if <int64_t>(w.right[id] >> e.shift) >= cutoff:
+            pairs_prefetch(&e.pairs, z << 32 | id)
     for i in range(w.n_left):
         id = w.left_seen[i]
         sum = w.left[id]
@@ -254,9 +262,6 @@ cdef bint settle(Engine* e, int64_t cutoff, bint* any_list_out) noexcept nogil:
             fine = fine and to != 1
         w.left[id] = to
         any_list_out[0] = any_list_out[0] or to != 0
-    if w.n_right >= PREFETCH_FROM:
-        for i in range(w.n_right):
-            pairs_prefetch(&e.pairs, b << 32 | w.right_seen[i])
     for i in range(w.n_right):
         id = w.right_seen[i]
         sum = w.right[id]

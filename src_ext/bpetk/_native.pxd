@@ -4,6 +4,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 cdef extern from "native/mem.h" namespace "bpetk" nogil:
     void* mem_alloc(size_t size)
+    void* mem_alloc_now "bpetk::mem_alloc"(size_t size, bint populate)
     void mem_free(void* p, size_t size)
     void prefetch_read(const void* p)
     void prefetch_write(const void* p)

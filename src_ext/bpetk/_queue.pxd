@@ -13,8 +13,13 @@ cdef struct Heap:
     uint64_t n
     uint64_t room
 
-cdef struct Node:
-    uint64_t key
+cdef enum:
+    CHUNK_KEYS = 7
+
+cdef struct Chunk:
+    # One cache line of a list.
+    uint64_t keys[CHUNK_KEYS]
+    uint32_t n
     uint32_t next           # index + 1; 0: none
 
 cdef struct Queue:
@@ -22,11 +27,11 @@ cdef struct Queue:
     # put right when they come to the top. Pairs of at least LEVELS occurrences are in a heap. The others lie in one
     # list a count; that of the largest count present, the level, is sorted by key when the level is reached.
     Heap big
-    uint32_t* heads         # by count: first node of its list, index + 1
-    Node* nodes
-    uint64_t n_nodes
-    uint64_t nodes_room
-    uint32_t spare          # freed nodes
+    uint32_t* heads         # by count: first chunk of its list, index + 1; only the first may have room
+    Chunk* chunks
+    uint64_t n_chunks
+    uint64_t chunks_room
+    uint32_t spare          # freed chunks
     int64_t level           # lists of this count and above are empty
     uint64_t* sorted
     uint64_t sorted_at

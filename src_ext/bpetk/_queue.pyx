@@ -7,11 +7,12 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libcpp.algorithm cimport sort
 
-from bpetk._native cimport mem_alloc, mem_free
+from bpetk._native cimport mem_alloc, mem_free, prefetch_read
 from bpetk._pairs cimport PairTable, no_pair, pairs_find, pairs_prefetch
 
 cdef enum:
     LEVELS = 1 << 16
+    AHEAD = 8
 
 
 cdef inline bint before(const HeapItem* a, const HeapItem* b) noexcept nogil:
@@ -78,28 +79,32 @@ cdef void queue_release(Queue* q) noexcept nogil:
     mem_free(q.heads, LEVELS * sizeof(uint32_t))
     free(q.big.items)
     free(q.fresh.items)
-    free(q.nodes)
+    free(q.chunks)
     free(q.sorted)
 
 
 cdef void list_push(Queue* q, int64_t count, uint64_t key) noexcept nogil:
-    cdef uint32_t node = q.spare
+    cdef uint32_t head = q.heads[count]
     cdef void* grown
-    if node:
-        q.spare = q.nodes[node - 1].next
-    else:
-        if q.n_nodes == q.nodes_room:
-            grown = realloc(q.nodes, (q.nodes_room * 2 + 4096) * sizeof(Node))
-            if grown == NULL or q.nodes_room > 0x7FFFFF00:
-                q.failed = True
-                return
-            q.nodes = <Node*>grown
-            q.nodes_room = q.nodes_room * 2 + 4096
-        q.n_nodes += 1
-        node = <uint32_t>q.n_nodes
-    q.nodes[node - 1].key = key
-    q.nodes[node - 1].next = q.heads[count]
-    q.heads[count] = node
+    if head == 0 or q.chunks[head - 1].n == CHUNK_KEYS:
+        if q.spare:
+            head = q.spare
+            q.spare = q.chunks[head - 1].next
+        else:
+            if q.n_chunks == q.chunks_room:
+                grown = realloc(q.chunks, (q.chunks_room * 2 + 1024) * sizeof(Chunk))
+                if grown == NULL or q.chunks_room > 0x7FFFFF00:
+                    q.failed = True
+                    return
+                q.chunks = <Chunk*>grown
+                q.chunks_room = q.chunks_room * 2 + 1024
+            q.n_chunks += 1
+            head = <uint32_t>q.n_chunks
+        q.chunks[head - 1].n = 0
+        q.chunks[head - 1].next = q.heads[count]
+        q.heads[count] = head
+    q.chunks[head - 1].keys[q.chunks[head - 1].n] = key
+    q.chunks[head - 1].n += 1
 
 
 cdef void queue_push(Queue* q, int64_t count, uint64_t key) noexcept nogil:
@@ -125,8 +130,8 @@ cdef void queue_rewind(Queue* q) noexcept nogil:
 
 cdef bint next_level(Queue* q, const PairTable* pairs) noexcept nogil:
     """Go down to the next list with entries and sort those that are not stale; False when there is none."""
-    cdef uint32_t node, after
-    cdef uint64_t slot, n = 0
+    cdef uint32_t at, after, k
+    cdef uint64_t slot, key, n = 0, i
     cdef int64_t count
     cdef void* grown
     q.level -= 1
@@ -136,38 +141,51 @@ cdef bint next_level(Queue* q, const PairTable* pairs) noexcept nogil:
     if q.level <= 0:
         q.level = LEVELS
         return False
-    node = q.heads[q.level]
-    while node:
-        pairs_prefetch(pairs, q.nodes[node - 1].key)
-        node = q.nodes[node - 1].next
-        n += 1
-    if n > q.sorted_room:
-        grown = realloc(q.sorted, 2 * n * sizeof(uint64_t))
-        if grown == NULL:
-            q.failed = True
-            return False
-        q.sorted = <uint64_t*>grown
-        q.sorted_room = 2 * n
-    node = q.heads[q.level]
+    # Take the whole list out first, so that the look-ups can be prefetched and stale pairs pushed further down.
+    at = q.heads[q.level]
     q.heads[q.level] = 0
-    while node:
-        after = q.nodes[node - 1].next
-        slot = pairs_find(pairs, q.nodes[node - 1].key)
+    while at:
+        if n + CHUNK_KEYS > q.sorted_room:
+            grown = realloc(q.sorted, 2 * (n + CHUNK_KEYS) * sizeof(uint64_t))
+            if grown == NULL:
+                q.failed = True
+                return False
+            q.sorted = <uint64_t*>grown
+            q.sorted_room = 2 * (n + CHUNK_KEYS)
+        for k in range(q.chunks[at - 1].n):
+            q.sorted[n] = q.chunks[at - 1].keys[k]
+            n += 1
+        after = q.chunks[at - 1].next
+        q.chunks[at - 1].next = q.spare
+        q.spare = at
+        at = after
+    for i in range(n):
+        if i + AHEAD < n:
+            pairs_prefetch(pairs, q.sorted[i + AHEAD])
+        key = q.sorted[i]
+        slot = pairs_find(pairs, key)
         count = pairs.slots[slot].count if slot != no_pair() else 0
         if count == q.level:
-            q.sorted[q.n_sorted] = q.nodes[node - 1].key
+            q.sorted[q.n_sorted] = key
             q.n_sorted += 1
         elif count > 0:
-            # The node moves as it is.
-            q.nodes[node - 1].next = q.heads[count]
-            q.heads[count] = node
-            node = after
-            continue
-        q.nodes[node - 1].next = q.spare
-        q.spare = node
-        node = after
+            list_push(q, count, key)
     sort(q.sorted, q.sorted + q.n_sorted)
     return True
+
+
+cdef inline void look_ahead(const Queue* q, const PairTable* pairs) noexcept nogil:
+    """Bring what the next pairs of the level will need into the cache, step by step."""
+    cdef uint64_t slot
+    if q.sorted_at + 6 < q.n_sorted:
+        pairs_prefetch(pairs, q.sorted[q.sorted_at + 6])
+        slot = pairs_find(pairs, q.sorted[q.sorted_at + 4])
+        if slot != no_pair():
+            prefetch_read(&pairs.lists[slot])
+        slot = pairs_find(pairs, q.sorted[q.sorted_at + 2])
+        if slot != no_pair() and pairs.lists[slot].positions != NULL:
+            prefetch_read(pairs.lists[slot].positions)
+            prefetch_read(<char*>pairs.lists[slot].positions + 64)
 
 
 cdef uint64_t queue_top(Queue* q, const PairTable* pairs) noexcept nogil:
@@ -196,6 +214,7 @@ cdef uint64_t queue_top(Queue* q, const PairTable* pairs) noexcept nogil:
             slot = pairs_find(pairs, key)
             count = pairs.slots[slot].count if slot != no_pair() else 0
             if count == q.level:
+                look_ahead(q, pairs)
                 return slot
             queue_pop(q)
             if count > 0:

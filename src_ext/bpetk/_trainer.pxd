@@ -44,6 +44,7 @@ cdef struct Engine:
     uint64_t first_strings
     # Births below `cutoff` get no list. INVARIANT: a pair without one has count <= unlisted.
     int64_t first_cutoff
+    int64_t guess           # of the count of the last merge
     int64_t cutoff_limit    # a re-scan lowers it: births from then on keep to what the re-scan found
     int64_t unlisted
     # The merge in work.

@@ -29,6 +29,9 @@ cdef enum:
     TOO_BIG = -2
 
 cdef enum:
+    GUESS_EVERY = 64
+
+cdef enum:
     HAS_HAN = 1
     HAS_LATIN = 2
 
@@ -109,8 +112,11 @@ cdef int64_t guess_last_count(const Engine* e, int64_t top) noexcept nogil:
     return guess if guess > e.min_count else e.min_count
 
 
-cdef int64_t birth_cutoff(const Engine* e, int64_t top) noexcept nogil:
-    cdef int64_t cutoff = guess_last_count(e, top)
+cdef int64_t birth_cutoff(Engine* e, int64_t top) noexcept nogil:
+    cdef int64_t cutoff
+    if e.n_merges % GUESS_EVERY == 0 or e.n_merges < GUESS_EVERY:
+        e.guess = guess_last_count(e, top)
+    cutoff = e.guess
     if cutoff < e.first_cutoff:
         cutoff = e.first_cutoff
     if cutoff > e.cutoff_limit:

@@ -7,9 +7,10 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memcpy
 
-from bpetk._native cimport Key, hash_key, mem_alloc, mem_free
+from bpetk._native cimport Key, hash_key, mem_alloc, mem_alloc_now, mem_free, prefetch_write
 
 cdef enum:
+    AHEAD = 12
     FIRST_SLOTS = 64
     CHUNK = 1 << 20
 
@@ -64,10 +65,10 @@ cdef inline uint64_t slot_hash(const Slot* slot) noexcept nogil:
     return hash_key(key)
 
 
-cdef bint table_grow(Table* t) noexcept nogil:
-    cdef uint64_t capacity = (t.mask + 1) * 2 if t.slots != NULL else FIRST_SLOTS, i, j
+cdef bint resize(Table* t, uint64_t capacity) noexcept nogil:
+    cdef uint64_t i, j
     cdef Slot* old = t.slots
-    cdef Slot* slots = <Slot*>mem_alloc(capacity * sizeof(Slot))
+    cdef Slot* slots = <Slot*>mem_alloc_now(capacity * sizeof(Slot), True)
     if slots == NULL:
         return False
     if old != NULL:
@@ -81,6 +82,10 @@ cdef bint table_grow(Table* t) noexcept nogil:
     t.slots = slots
     t.mask = capacity - 1
     return True
+
+
+cdef bint table_grow(Table* t) noexcept nogil:
+    return resize(t, (t.mask + 1) * 2 if t.slots != NULL else FIRST_SLOTS)
 
 
 cdef void table_release(Table* t) noexcept nogil:
@@ -137,6 +142,8 @@ cdef bint absorb(Table* into, const Table* other) noexcept nogil:
     if other.slots == NULL:
         return True
     for i in range(other.mask + 1):
+        if i + AHEAD <= other.mask and other.slots[i + AHEAD].hi:
+            prefetch_write(&into.slots[slot_hash(&other.slots[i + AHEAD]) & into.mask])
         slot = &other.slots[i]
         if slot.hi == 0:
             continue

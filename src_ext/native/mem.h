@@ -28,11 +28,19 @@ inline size_t mem_rounded(size_t bytes) {
 }
 
 // Zero-filled memory for `bytes` bytes, or nullptr when there is none. Free with mem_free(pointer, the same bytes).
-inline void* mem_alloc(size_t bytes) noexcept {
+// `populate` maps all pages now: for memory that is read before it is written (a hash table), where the first read maps
+// the zero page and the write after it must then interrupt every processor that runs a thread of the process.
+inline void* mem_alloc(size_t bytes, bool populate = false) noexcept {
     size_t size = mem_rounded(bytes ? bytes : 1);
 #if defined(BPETK_HAVE_MMAP)
     if (size >= kMapThreshold) {
-        void* p = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+#if defined(MAP_POPULATE)
+        if (populate) flags |= MAP_POPULATE;
+#else
+        (void)populate;
+#endif
+        void* p = mmap(nullptr, size, PROT_READ | PROT_WRITE, flags, -1, 0);
         if (p == MAP_FAILED) return nullptr;
 #if defined(MADV_HUGEPAGE)
         if (size >= 2 * kHugePage) madvise(p, size, MADV_HUGEPAGE);
@@ -40,6 +48,7 @@ inline void* mem_alloc(size_t bytes) noexcept {
         return p;
     }
 #endif
+    (void)populate;
 #if defined(_MSC_VER)
     void* p = _aligned_malloc(size, kCacheLine);
 #else
