@@ -19,8 +19,10 @@ MODULES = [
     "_layout",
     "_pairs",
     "_queue",
+    "_token_strings",
     "_merge",
     "_rescan",
+    "_survey",
     "_trainer",
 ]
 

@@ -6,13 +6,14 @@ import os
 import threading
 import warnings
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from bpetk import machine
 from bpetk.corpus import Source, native_encoding, resolve
 from bpetk.counting import Counted, count_documents, count_files, file_hashes
 from bpetk.errors import ConfigError, CorpusError, SlowPathWarning, VocabularySizeWarning
-from bpetk.report import InputFile
+from bpetk.report import InputFile, TrainReport
 from bpetk.tokenizer import Tokenizer
 from bpetk.trainer import Clock, ProgressCallback, TrainerConfig, learn
 
@@ -99,7 +100,7 @@ def train(
     'Hello, 世界'
     """
     config = TrainerConfig(
-        vocab_size, scheme, pattern, tuple(special_tokens), min_frequency, max_token_length, alphabet
+        vocab_size, scheme, pattern, _tokens(special_tokens), min_frequency, max_token_length, alphabet
     )
     threads = _threads(threads)
     native_encoding(encoding)
@@ -119,11 +120,11 @@ def train(
     if not counted.distinct:
         names = ", ".join(s.name for s in sources[:3]) + (", …" if len(sources) > 3 else "")
         raise CorpusError(f"no text to learn from in {names}: empty, or the scheme drops all of it")
-    hashes = _Hashes(sources if hash_inputs else ())
     settings = {"encoding": encoding, "feeding": "lines"}
     inputs = tuple(InputFile(s.name, s.size if s.size is not None else counted.bytes) for s in sources)
-    model, report = learn(counted, config, clock=clock, threads=threads, inputs=inputs, settings=settings)
-    report = hashes.into(report)
+    with _Hashes(sources if hash_inputs else ()) as hashes:
+        model, report = learn(counted, config, clock=clock, threads=threads, inputs=inputs, settings=settings)
+        report = hashes.into(report)
     _warn_if_short(report)
     return Tokenizer(model, train_report=report)
 
@@ -156,7 +157,7 @@ def train_from_iterator(
     [(b'w', b'e'), (b'l', b'o')]
     """
     config = TrainerConfig(
-        vocab_size, scheme, pattern, tuple(special_tokens), min_frequency, max_token_length, alphabet
+        vocab_size, scheme, pattern, _tokens(special_tokens), min_frequency, max_token_length, alphabet
     )
     threads = _threads(threads)
     _announce(config)
@@ -180,6 +181,11 @@ def train_from_iterator(
     return Tokenizer(model, train_report=report)
 
 
+def _tokens(tokens: Sequence[str]) -> tuple[str, ...]:
+    """Give the special tokens as a tuple, but one string as it is: the configuration refuses it."""
+    return tokens if isinstance(tokens, str) else tuple(tokens)  # type: ignore[return-value]
+
+
 def _threads(threads: int) -> int:
     if isinstance(threads, bool) or not isinstance(threads, int) or not 0 <= threads <= MOST_THREADS:
         raise ConfigError(
@@ -198,7 +204,7 @@ def _announce(config: TrainerConfig) -> None:
         )
 
 
-def _warn_if_short(report: Any) -> None:
+def _warn_if_short(report: TrainReport) -> None:
     if report.stop_reason != "vocab_size":
         warnings.warn(report.explanation, VocabularySizeWarning, stacklevel=3)
 
@@ -207,23 +213,31 @@ class _Hashes:
     """Hashes the inputs beside the merge loop, which leaves a processor idle now and then."""
 
     def __init__(self, sources: Sequence[Source]) -> None:
+        self.sources = sources
         self.values: list[str | None] = []
         self.failure: Exception | None = None
-        self.thread = threading.Thread(target=self._run, args=(list(sources),), daemon=True)
-        if sources:
-            self.thread.start()
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
 
-    def _run(self, sources: list[Source]) -> None:
+    def _run(self) -> None:
         try:
-            self.values = file_hashes(sources)
+            self.values = file_hashes(self.sources, self.stopping.is_set)
         except Exception as error:
             self.failure = error
 
-    def into(self, report: Any) -> Any:
-        """Return the report with the hashes filled in."""
-        from dataclasses import replace
+    def __enter__(self) -> _Hashes:
+        if self.sources:
+            self.thread.start()
+        return self
 
-        if self.thread.ident is None:
+    def __exit__(self, *_: object) -> None:
+        self.stopping.set()
+        if self.sources:
+            self.thread.join()
+
+    def into(self, report: TrainReport) -> TrainReport:
+        """Return the report with the hashes filled in."""
+        if not self.sources:
             return report
         self.thread.join()
         if self.failure is not None:

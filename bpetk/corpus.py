@@ -31,11 +31,12 @@ _REFUSED = {
 }  # fmt: skip
 _MAGIC = {
     b"\x1f\x8b": (".gz", "gzip-compressed"), b"\x28\xb5\x2f\xfd": (".zst", "zstandard-compressed"),
-    b"\xfd7zXZ\x00": (".xz", "xz-compressed"), b"BZh": (".bz2", "bzip2-compressed"), b"PAR1": (".parquet", "Parquet"),
-    b"PK\x03\x04": (".zip", "a zip archive"), b"%PDF-": (".pdf", "PDF"),
+    b"\xfd7zXZ\x00": (".xz", "xz-compressed"), b"BZh91AY&SY": (".bz2", "bzip2-compressed"),
+    b"PAR1": (".parquet", "Parquet"), b"PK\x03\x04": (".zip", "a zip archive"), b"%PDF-": (".pdf", "PDF"),
 }  # fmt: skip
 
 _WINDOW = 1 << 16
+_HEAD = 16  # bytes that tell the format
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,12 @@ class Source:
     def open(self) -> BinaryIO:
         """Open for reading bytes; errors name the file."""
         if self.path is None:
-            return sys.stdin.buffer
+            if sys.stdin is None:
+                raise CorpusFileError("there is no standard input")
+            if sys.stdin is not sys.__stdin__:
+                return sys.stdin.buffer
+            # The buffer has a lock, which a thread that reads when the program ends would hold.
+            return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
         try:
             return open(self.path, "rb", buffering=0)
         except OSError as error:
@@ -86,10 +92,12 @@ def resolve(inputs: PathInput | Sequence[PathInput]) -> list[Source]:
         if name == "-":
             out.append(Source("-", None, None))
             continue
+        if not name:
+            raise ConfigError("an input has an empty name")
         path = Path(name)
-        if path.is_dir():
+        if _is_directory(path):
             found = _directory(path)
-        elif not os.path.lexists(path) and any(c in name for c in "*?["):
+        elif not _exists(name) and any(c in name for c in "*?["):
             found = [Path(p) for p in sorted(glob.glob(name, recursive=True)) if not os.path.isdir(p)]
             if not found:
                 raise CorpusFileError(f"no file matches the pattern {name!r}")
@@ -99,6 +107,20 @@ def resolve(inputs: PathInput | Sequence[PathInput]) -> list[Source]:
     if sum(source.path is None for source in out) > 1:
         raise ConfigError("standard input ('-') was given more than once")
     return out
+
+
+def _is_directory(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # no name that a file can have
+        return False
+
+
+def _exists(name: str) -> bool:
+    try:
+        return os.path.lexists(name)
+    except ValueError:
+        return False
 
 
 def _directory(path: Path) -> list[Path]:
@@ -118,16 +140,27 @@ def _source(path: Path) -> Source:
         raise CorpusError(f"{name}: {path.suffix} files are not plain text; {remedy.format(name)}")
     try:
         info = path.stat()
-        with open(path, "rb") as file:
-            head = file.read(8) if stat.S_ISREG(info.st_mode) else b""
-    except OSError as error:
-        raise CorpusFileError(f"cannot read {name}: {error.strerror or error}") from error
+        head = b""
+        if stat.S_ISREG(info.st_mode):  # opening a pipe to look at it, and closing it, would end its writer
+            with open(path, "rb") as file:
+                head = file.read(_HEAD)
+    except (OSError, ValueError) as error:
+        shown = repr(name) if "\n" in name or "\0" in name else name
+        shown = shown if len(shown) <= 200 else shown[:200] + "…"
+        hint = "" if len(name) <= 200 and "\n" not in name else " (paths are expected here, not text)"
+        raise CorpusFileError(f"cannot read {shown}: {_reason(error)}{hint}") from error
     refuse_packed(name, head)
     return Source(name, path, info.st_size if stat.S_ISREG(info.st_mode) else None)
 
 
+def _reason(error: OSError | ValueError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
 def refuse_packed(name: str, head: bytes) -> None:
     """Refuse bytes that begin like a compressed or binary format."""
+    if head[:3] == b"BZh":
+        head = b"BZh9" + head[4:]  # the fourth byte is the block size
     for magic, (suffix, what) in _MAGIC.items():
         if head.startswith(magic):
             raise CorpusError(f"{name}: the data is {what}, not plain text; {_REFUSED[suffix].format(name)}")
@@ -136,8 +169,9 @@ def refuse_packed(name: str, head: bytes) -> None:
 def native_encoding(encoding: str) -> bool:
     """Whether text in this encoding can be read as it is (UTF-8); an unknown name is a ConfigError."""
     try:
-        return codecs.lookup(encoding).name in ("utf-8", "ascii")
-    except LookupError:
+        "".encode(encoding)  # unlike codecs.lookup, knows codecs that are not for text
+        return codecs.lookup(encoding).name == "utf-8"
+    except (LookupError, ValueError):
         raise ConfigError(
             f"unknown encoding {encoding!r}; for Chinese text: utf-8, gb18030, big5, utf-16"
         ) from None
@@ -228,7 +262,7 @@ def invalid_utf8(source: Source, offset: int, context: bytes) -> InvalidEncoding
     shown = " ".join(f"{b:02X}" for b in context[:4])
     where = f"byte offset {offset:,}"
     suggestion = ""
-    if source.path is not None:
+    if source.size is not None:
         with source.open() as file:
             where = f"line {_line_number(file, offset):,}, {where}"
             suggestion = _suggest(file, offset)

@@ -316,8 +316,8 @@ def _batches(documents: Iterator[bytes]) -> Iterator[list[bytes]]:
         yield batch
 
 
-def file_hashes(sources: Sequence[Source]) -> list[str | None]:
-    """SHA-256 of each regular file, None for streams."""
+def file_hashes(sources: Sequence[Source], stop: Callable[[], bool] = lambda: False) -> list[str | None]:
+    """Give the SHA-256 of each regular file, None for streams; ends early, with fewer, once ``stop`` says so."""
     import hashlib
 
     out: list[str | None] = []
@@ -329,5 +329,7 @@ def file_hashes(sources: Sequence[Source]) -> list[str | None]:
         with source.open() as file:
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
+                if stop():
+                    return out
         out.append(digest.hexdigest())
     return out

@@ -191,7 +191,7 @@ class BpeModel:
         return (self.scheme, self.special_tokens, self.added_tokens, self.byte_ids, *merges)
 
     def __eq__(self, other: object) -> bool:
-        """Same scheme, ids, merges and added tokens; how often the pairs occurred does not matter."""
+        """Compare scheme, ids, merges and added tokens; how often the pairs occurred does not matter."""
         return self._identity() == other._identity() if isinstance(other, BpeModel) else NotImplemented
 
     def __hash__(self) -> int:

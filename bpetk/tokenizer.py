@@ -296,7 +296,7 @@ class Tokenizer:
         return self.vocab_size
 
     def __eq__(self, other: object) -> bool:
-        """Same model and roles; how they came about does not matter."""
+        """Compare model and roles; how they came about does not matter."""
         if not isinstance(other, Tokenizer):
             return NotImplemented
         return self._model == other._model and self._roles == other._roles
@@ -325,7 +325,8 @@ class Tokenizer:
         if scheme.name == "custom":
             assert scheme.pattern is not None  # a custom scheme is made from one
             at = 0
-            from bpetk.custom_pattern import compile_pattern  # brings numpy and regex, which named schemes do not need
+            # Brings numpy and regex, which the named schemes do not need.
+            from bpetk.custom_pattern import compile_pattern
 
             for start, end in compile_pattern(scheme.pattern).spans(text):
                 word = text[start:end].encode()

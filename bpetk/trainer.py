@@ -24,6 +24,7 @@ ProgressCallback = Callable[[Progress], None]
 
 INTERVAL = 0.1  # seconds between two calls of the progress callback
 MERGES_PER_CALL = 2048
+MOST = {"vocab_size": 0x7FFFFFF0, "min_frequency": 2**62, "max_token_length": 2**62}
 BIG = 1 << 27  # bytes of text from which a single native call may outlast a second
 
 
@@ -64,6 +65,8 @@ class TrainerConfig:
                 continue
             if isinstance(value, bool) or not isinstance(value, int):
                 raise ConfigError(f"{name} must be a whole number, got {value!r}")
+            if value > MOST[name]:
+                raise ConfigError(f"{name} must be at most {MOST[name]:,}, got {value:,}")
             least = 0 if name == "min_frequency" else 1
             if value < least:
                 raise ConfigError(f"{name} must be at least {least}, got {value}")
@@ -71,15 +74,14 @@ class TrainerConfig:
             raise ConfigError(f"alphabet must be 'bytes' or 'observed', got {self.alphabet!r}")
         if isinstance(self.special_tokens, str):
             raise ConfigError("special_tokens must be a sequence of strings, got one string")
-        tokens = tuple(dict.fromkeys(self.special_tokens))
-        for token in tokens:
+        for token in self.special_tokens:
             if not isinstance(token, str) or not token:
                 raise ConfigError(f"a special token must be a non-empty string, got {token!r}")
             try:
                 token.encode("utf-8")
             except UnicodeEncodeError:
                 raise ConfigError(f"the special token {token!r} holds a lone surrogate") from None
-        object.__setattr__(self, "special_tokens", tokens)
+        object.__setattr__(self, "special_tokens", tuple(dict.fromkeys(self.special_tokens)))
         self.resolve_scheme()
         if self.alphabet == "bytes":
             self.check_size(bytes(range(256)))

@@ -4,9 +4,8 @@ Counts are 64 bits wide. The result does not depend on threads or on how text wa
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint64_t
-from libc.stdlib cimport free, malloc, realloc
-
-from libc.string cimport memcmp, memcpy, memset
+from libc.stdlib cimport free, malloc
+from libc.string cimport memset
 
 from bpetk._native cimport (
     Key, Pool, class_and_length, hash_bytes, hash_key, kShortKey, prefetch_write, short_key, short_key_exact,
@@ -14,7 +13,9 @@ from bpetk._native cimport (
 )
 from bpetk._scanner cimport Scan, best_tier, scan_next, scheme_id, tier_id
 from bpetk._types cimport SCHEME_WHITESPACE
-from bpetk._word_table cimport Arena, Table, absorb, add_key, add_long, arena_release, slot_bytes, table_grow, table_release
+from bpetk._word_table cimport (
+    Arena, Table, absorb, add_key, add_long, arena_release, slot_bytes, table_grow, table_release,
+)
 
 cdef enum:
     BATCH = 512                     # pretokens looked up side by side, so that their cache misses overlap
@@ -22,6 +23,7 @@ cdef enum:
     WHITE = 4                       # flag of native/unicode_tables.h
 
 cdef uint64_t LONGEST_WORD = 0xFFFFFFFF   # a record holds its length in 32 bits
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Counting one stretch of text.
 
@@ -35,7 +37,7 @@ cdef size_t NO_MEMORY = <size_t>-1
 
 
 cdef size_t count_text(Table* tables, Arena* arena, Scan* scan, size_t drop, uint64_t* pretokens_out) noexcept nogil:
-    """Count the pretokens of scan up to its end but for the last `drop` (0 or 2); offset of the first one not counted."""
+    """Count the pretokens of scan but for the last `drop` (0 or 2); offset of the first one not counted."""
     cdef uint64_t ends[BATCH + 2]
     cdef Item items[BATCH]
     cdef size_t start = scan.at, held = 0, count, take, k, n_short, length, end
@@ -143,13 +145,13 @@ cdef class CountWorker:
             free(self.arena)
 
     def feed(self, data, size_t start, size_t stop, bint final):
-        """Count ``data[start:stop]``, which begins at the start of a text or at a cut; returns the offset up to which it was.
+        """Count ``data[start:stop]``, which begins at the start of a text or at a cut; return where counting ended.
 
         When not ``final``, what a continuation could change is left: all after the last line end, or, if there is
         no line end or text is not cut into lines, the last two pretokens.
         """
         cdef const uint8_t[::1] view = data
-        cdef size_t done = start, error, checked = start
+        cdef size_t done = start, error
         cdef size_t upto = stop
         cdef Scan scan
         if start >= stop:
@@ -331,7 +333,6 @@ cdef class WordCounts:
                     out.append((word, self.tables[p].slots[i].count))
         return out
 
-
     def observed_bytes(self):
         """The distinct bytes of all words, ascending."""
         cdef bint seen[256]
@@ -359,6 +360,8 @@ def combine(list workers not None, int threads=1):
     cdef Pool* pool
     if n == 0:
         return out
+    if len(set(map(id, workers))) != n:
+        raise ValueError("a worker is in the list twice")
     for worker in workers:
         worker.check()
     job.tables = <Table**>malloc(n * sizeof(Table*))

@@ -27,20 +27,26 @@ cdef struct Layout:
     uint32_t* hot_classes
     uint32_t* classes
     uint64_t shift
-    const int* cancelled    # another thread may set it: work ends soon and its result is of no use
+    const volatile int* cancelled    # another thread may set it: work ends soon and its result is of no use
     # Whole corpus, one-symbol words included.
     int64_t total_bytes
     int64_t single_latin    # occurrences of one-byte words that are ASCII letters, and of the others
     int64_t single_other
 
 # 0, or -1 when memory is out. byte_ids: id of every byte that occurs. Frees the words as soon as they are laid out.
-cdef int layout_words(Layout* out, WordCounts words, const uint32_t* byte_ids, uint32_t separator, Pool* pool) except? -2
+cdef int layout_words(
+    Layout* out, WordCounts words, const uint32_t* byte_ids, uint32_t separator, Pool* pool
+) except? -2
 cdef void layout_release(Layout* layout) noexcept nogil
 
 
 cdef inline uint64_t class_at(const Layout* layout, uint64_t position) noexcept nogil:
     """The class c with bounds[c] <= position < bounds[c + 1] (0 for what stands before the first word)."""
-    cdef uint64_t c = layout.hot_classes[position >> 4] if position < HOT else layout.classes[position >> layout.shift]
+    cdef uint64_t c
+    if position < HOT:
+        c = layout.hot_classes[position >> 4]
+    else:
+        c = layout.classes[position >> layout.shift]
     while position >= layout.bounds[c + 1]:
         c += 1
     return c

@@ -173,7 +173,7 @@ cdef int place(Job* job, Heavy* heavy, uint64_t n_heavy) noexcept nogil:
 
 
 cdef int index_classes(Layout* out) noexcept nogil:
-    cdef uint64_t i, c = 0
+    cdef uint64_t i, c = 0, n_hot = HOT >> 4
     out.shift = 4
     while out.n_sym >> out.shift > COARSE:
         out.shift += 1
@@ -181,7 +181,7 @@ cdef int index_classes(Layout* out) noexcept nogil:
     out.classes = <uint32_t*>mem_alloc(((out.n_sym >> out.shift) + 1) * sizeof(uint32_t))
     if out.hot_classes == NULL or out.classes == NULL:
         return -1
-    for i in range(HOT >> 4):
+    for i in range(n_hot):
         while i << 4 >= out.bounds[c + 1]:
             c += 1
         out.hot_classes[i] = <uint32_t>c

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
-from bpetk._trainer cimport Engine
+from bpetk._engine cimport Engine
 
 cdef enum:
     MERGE_NO_MEMORY = -1

@@ -13,7 +13,7 @@ from bpetk._layout cimport class_at, sym_t
 from bpetk._native cimport prefetch_write
 from bpetk._pairs cimport PairList, list_alloc, list_free, no_pair, pairs_add, pairs_find, pairs_prefetch
 from bpetk._queue cimport queue_push
-from bpetk._trainer cimport Engine, Worker
+from bpetk._engine cimport Engine, Worker
 
 ctypedef fused pos_t:
     uint32_t
@@ -112,7 +112,7 @@ cdef void scatter_slice(Engine* e, Worker* w, const sym_t* sym, const pos_t* pos
     cdef const sym_t* rec_right = <const sym_t*>e.rec_right
     cdef uint64_t* left = w.left
     cdef uint64_t* right = w.right
-    cdef sym_t a = <sym_t>e.a, z = <sym_t>e.z
+    cdef sym_t a = <sym_t>e.a
     cdef uint64_t x, p, to, next_token = e.length[e.z]
     for x in range(w.begin, w.live):
         to = left[rec_left[x]]

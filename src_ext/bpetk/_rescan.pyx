@@ -11,7 +11,7 @@ from bpetk._layout cimport class_at, sym_t
 from bpetk._native cimport mem_alloc, mem_free
 from bpetk._pairs cimport list_alloc, no_pair, pairs_add, pairs_find
 from bpetk._queue cimport queue_push, queue_rewind
-from bpetk._trainer cimport Engine
+from bpetk._engine cimport Engine
 
 ctypedef fused pos_t:
     uint32_t
@@ -320,12 +320,6 @@ cdef void settle_left(Rescan* r, Range* part, uint32_t x, const sym_t* rights, c
     for k in range(n_seen):
         part.sums[part.seen[k]] = 0
         part.counts[part.seen[k]] = 0
-
-
-cdef inline bint may_merge(const Engine* e, uint32_t x, uint32_t y) noexcept nogil:
-    """Pairs of two initial symbols are never too long; others must stay below the limit."""
-    cdef uint64_t length = <uint64_t>e.length[x] + e.length[y]
-    return e.max_length == 0 or length == 2 or length < e.max_length
 
 
 cdef void settle_share(Rescan* r, int worker, const sym_t* rights, const pos_t* places) noexcept nogil:

@@ -7,17 +7,20 @@ cutoff is a guess and changes time and memory only. Reference twin: bpetk/refere
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.math cimport log10, pow
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc
-from libc.string cimport memcmp, memcpy, memset
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free
+from libc.string cimport memcpy, memset
 
 from bpetk._counter cimport WordCounts
-from bpetk._layout cimport class_at, layout_release, layout_words, sym_t
-from bpetk._merge cimport MERGE_NO_MEMORY, MERGE_TOO_BIG, merge_pair
+from bpetk._engine cimport Engine, Worker
+from bpetk._layout cimport layout_release, layout_words
+from bpetk._merge cimport MERGE_TOO_BIG, merge_pair
 from bpetk._native cimport Pool, mem_alloc, mem_free
 from bpetk._pairs cimport ListArena, list_arena_release, no_pair, pairs_init, pairs_release
 from bpetk._queue cimport queue_init, queue_pop, queue_release, queue_top
-from bpetk._rescan cimport first_scan, part_begin, rescan
+from bpetk._rescan cimport first_scan, rescan
+from bpetk._survey cimport any_pair, script_sums
+from bpetk._token_strings cimport find_hash, hash_base, keep_hash, same_string
 
 cdef enum:
     RUNNING = 0
@@ -31,63 +34,10 @@ cdef enum:
 cdef enum:
     GUESS_EVERY = 64
 
-cdef enum:
-    HAS_HAN = 1
-    HAS_LATIN = 2
-
-_STOP = {FULL: "vocab_size", EXHAUSTED: "no_more_pairs", TOO_RARE: "min_frequency", STRING_MADE_TWICE: "string_made_twice"}
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Identity of token strings. A polynomial hash of the bytes is kept per id; equal hashes are settled by comparing bytes.
-
-
-cdef uint64_t HASH_BASE = 0x9E3779B97F4A7C15ULL
-
-
-cdef uint64_t write_bytes(const Engine* e, uint32_t id, uint8_t* out, uint64_t at) noexcept nogil:
-    """The bytes of a made token; recursion is as deep as its merge tree, at most its length."""
-    if e.child_left[id] == e.capacity:
-        out[at] = <uint8_t>e.child_right[id]
-        return at + 1
-    return write_bytes(e, e.child_right[id], out, write_bytes(e, e.child_left[id], out, at))
-
-
-cdef uint32_t find_hash(const Engine* e, uint64_t hash) noexcept nogil:
-    """The id with this hash, or the capacity."""
-    cdef uint64_t i = hash & e.by_hash_mask
-    while e.by_hash[i]:
-        if e.string_hash[e.by_hash[i] - 1] == hash:
-            return e.by_hash[i] - 1
-        i = (i + 1) & e.by_hash_mask
-    return e.capacity
-
-
-cdef int same_string(const Engine* e, uint32_t t, uint32_t a, uint32_t b) noexcept nogil:
-    """Whether token t is a followed by b: 1 or 0, or -1 when memory is out."""
-    cdef uint64_t n = <uint64_t>e.length[a] + e.length[b], given = e.length[t] if e.made[t] else e.given_length[t]
-    cdef uint8_t* text
-    cdef int same
-    if n != given:
-        return 0
-    text = <uint8_t*>malloc(2 * n)
-    if text == NULL:
-        return -1
-    write_bytes(e, b, text, write_bytes(e, a, text, 0))
-    if e.made[t]:
-        write_bytes(e, t, text, n)
-    else:
-        memcpy(text + n, e.given[t], n)
-    same = memcmp(text, text + n, n) == 0
-    free(text)
-    return same
-
-
-cdef void keep_hash(Engine* e, uint32_t id) noexcept nogil:
-    cdef uint64_t i = e.string_hash[id] & e.by_hash_mask
-    while e.by_hash[i]:
-        i = (i + 1) & e.by_hash_mask
-    e.by_hash[i] = id + 1
-
+_STOP = {
+    FULL: "vocab_size", EXHAUSTED: "no_more_pairs", TOO_RARE: "min_frequency",
+    STRING_MADE_TWICE: "string_made_twice",
+}
 
 # ---------------------------------------------------------------------------------------------------------------------
 # The loop.
@@ -96,8 +46,8 @@ cdef void keep_hash(Engine* e, uint32_t id) noexcept nogil:
 cdef int64_t guess_last_count(const Engine* e, int64_t top) noexcept nogil:
     """What the count of the last merge will be if counts go on falling as a power of the number of merges.
 
-    Measured at 32,000 tokens on English, Chinese (modern, classical), mixed, code and twenty languages, 5 to 30 MB: from
-    the 300th merge to the last the exponent is 1.19 to 1.44 and at most 0.57 above that from the 30th to the 300th;
+    Measured at 32,000 tokens on English, Chinese (modern, classical), mixed, code and twenty languages, 5 to 30 MB:
+    from the 300th merge to the last the exponent is 1.19 to 1.44, at most 0.57 above that from the 30th to the 300th;
     later starts give exponents up to 0.2 above. A guess too low means longer lists, one too high a re-scan, and each
     re-scan makes the next guess lower."""
     cdef double done = <double>(e.n_merges + 1), all = <double>(e.n_merges + e.target - e.strings + 1)
@@ -149,7 +99,8 @@ cdef int run_merges(Engine* e, uint64_t most, uint64_t work) noexcept nogil:
         count = e.pairs.slots[slot].count if slot != no_pair() else 0
         if count <= e.unlisted:
             if count == 0 and e.unlisted == 0:
-                return EXHAUSTED
+                # Pairs below min_count are not in the queue.
+                return TOO_RARE if e.min_count > 1 and any_pair(e) else EXHAUSTED
             if lower_cutoff(e) != 0:
                 return NO_MEMORY
             continue
@@ -200,48 +151,6 @@ cdef int one_merge(Engine* e, uint64_t slot, uint32_t a, uint32_t b, int64_t cou
     return RUNNING
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# After the loop.
-
-
-cdef struct Scripts:
-    const Engine* e
-    uint8_t* of_token
-    int64_t (*sums)[6]      # one a thread: bytes and tokens of Han, of Latin, of other words
-
-
-cdef void add_scripts(const Scripts* job, int worker, const sym_t* sym) noexcept nogil:
-    cdef const Engine* e = job.e
-    cdef uint64_t p = part_begin(e, worker), end = part_begin(e, worker + 1), klass
-    cdef int64_t length = 0, tokens = 0
-    cdef uint32_t seen = 0, x
-    cdef int k
-    klass = class_at(&e.text, p)
-    while p < end:
-        x = sym[p]
-        p += e.length[x]
-        if x != e.separator:
-            seen |= job.of_token[x]
-            length += e.length[x]
-            tokens += 1
-            continue
-        while p - 2 >= e.text.bounds[klass + 1]:
-            klass += 1
-        k = 0 if seen & HAS_HAN else (2 if seen & HAS_LATIN else 4)
-        job.sums[worker][k] += length * e.text.weights[klass]
-        job.sums[worker][k + 1] += tokens * e.text.weights[klass]
-        length = tokens = 0
-        seen = 0
-
-
-cdef void scripts_task(void* context, int worker) noexcept nogil:
-    cdef Scripts* job = <Scripts*>context
-    if job.e.text.wide:
-        add_scripts(job, worker, <uint32_t*>job.e.text.sym)
-    else:
-        add_scripts(job, worker, <uint16_t*>job.e.text.sym)
-
-
 cdef class MergeLoop:
     """Trains on word counts, which it uses up. Call :meth:`run` until :attr:`stop` is not None."""
 
@@ -275,7 +184,7 @@ cdef class MergeLoop:
         self.e.target = vocab_size
         self.e.strings = self.e.first_strings = strings
         self.e.first_cutoff = first_cutoff
-        self.e.parallel_from = max(1, parallel_from)
+        self.e.parallel_from = parallel_from if parallel_from else 1
         self.e.cutoff_limit = 0x7FFFFFFFFFFFFFFF
         self.e.n_workers = max(1, threads)
         self.e.pool = new Pool(self.e.n_workers)
@@ -288,7 +197,7 @@ cdef class MergeLoop:
                 self.e.child_right[ids[b]] = b
                 self.e.made[ids[b]] = 1
                 self.e.string_hash[ids[b]] = b + 1
-                self.e.string_power[ids[b]] = HASH_BASE
+                self.e.string_power[ids[b]] = hash_base()
                 keep_hash(&self.e, ids[b])
         self.e.length[capacity] = 1
         self.reserved = list(reserved)
@@ -297,7 +206,7 @@ cdef class MergeLoop:
             self.e.given_length[id] = len(text)
             self.e.string_hash[id] = 0
             for byte in text:
-                self.e.string_hash[id] = self.e.string_hash[id] * HASH_BASE + <uint64_t>(byte + 1)
+                self.e.string_hash[id] = self.e.string_hash[id] * hash_base() + <uint64_t>(byte + 1)
             keep_hash(&self.e, id)
         self.e.text.wide = wide_symbols or capacity + 2 > 0xFFFF
         self.e.text.cancelled = &self.e.cancelled
@@ -340,7 +249,8 @@ cdef class MergeLoop:
         e.arenas = <ListArena*>mem_alloc(e.n_workers * sizeof(ListArena))
         if (
             e.by_hash == NULL or e.length == NULL or e.child_left == NULL or e.child_right == NULL or e.made == NULL
-            or e.given == NULL or e.given_length == NULL or e.string_hash == NULL or e.string_power == NULL or e.workers == NULL or e.arenas == NULL
+            or e.given == NULL or e.given_length == NULL or e.string_hash == NULL or e.string_power == NULL
+            or e.workers == NULL or e.arenas == NULL
             or not pairs_init(&e.pairs) or not queue_init(&e.queue)
         ):
             raise MemoryError()
@@ -406,8 +316,11 @@ cdef class MergeLoop:
             self.e.wide_positions = True
         self.e.position_size = 8 if self.e.wide_positions else 4
         if not self.e.first_cutoff:
-            # An eightieth of the mean count of a token: below the last count on 30 MB of English (1/69), Chinese (1/36).
-            self.e.first_cutoff = max(1, self.e.text.total_bytes // <int64_t>(80 * max(1, self.e.target)))
+            # An eightieth of the mean count of a token. On eight corpora of 5 to 30 MB, 32,000 tokens, the last merge
+            # has between a 22nd and a 78th of it.
+            self.e.first_cutoff = self.e.text.total_bytes // <int64_t>(80 * self.e.target) if self.e.target else 1
+            if self.e.first_cutoff < 1:
+                self.e.first_cutoff = 1
 
     def run(self, uint64_t most, uint64_t work=1 << 22):
         """Make merges until there are ``most`` more or ``work`` list entries have been walked; how many there are now.
@@ -489,35 +402,13 @@ cdef class MergeLoop:
         )
 
     def script_costs(self):
-        """Bytes and tokens of the words with a lead byte of U+4000..9FFF, of those with an ASCII letter, of the rest."""
-        cdef Scripts job
-        cdef uint64_t m
-        cdef uint32_t id
-        cdef int t, k
+        """Bytes and tokens of the words with a lead byte of U+4000..9FFF, with an ASCII letter, of the rest."""
         cdef int64_t sums[6]
-        job.e = &self.e
-        job.of_token = <uint8_t*>mem_alloc(self.e.capacity + 2)
-        job.sums = <int64_t (*)[6]>mem_alloc(self.e.n_workers * sizeof(sums))
-        if job.of_token == NULL or job.sums == NULL:
-            raise MemoryError()
-        memset(sums, 0, sizeof(sums))
+        cdef int status
         with nogil:
-            for id in range(self.e.capacity):
-                if self.e.made[id] and self.e.child_left[id] == self.e.capacity:
-                    if 0xE4 <= self.e.child_right[id] <= 0xE9:
-                        job.of_token[id] = HAS_HAN
-                    elif c"a" <= self.e.child_right[id] | 0x20 <= c"z":
-                        job.of_token[id] = HAS_LATIN
-            for m in range(self.e.n_merges):
-                job.of_token[self.e.out_new[m]] = (
-                    job.of_token[self.e.out_left[m]] | job.of_token[self.e.out_right[m]]
-                )
-            self.e.pool.run(scripts_task, &job)
-            for t in range(self.e.n_workers):
-                for k in range(6):
-                    sums[k] += job.sums[t][k]
-            mem_free(job.of_token, self.e.capacity + 2)
-            mem_free(job.sums, self.e.n_workers * sizeof(sums))
+            status = script_sums(&self.e, sums)
+        if status != 0:
+            raise MemoryError()
         latin, other = self.e.text.single_latin, self.e.text.single_other
         return {
             "han": (sums[0], sums[1]),

@@ -1,7 +1,7 @@
 // From byte masks to pretoken starts, 64 bytes at a time, without a branch per character.
 //
-// Classes are masks over bytes (scan_classes.h). A block is decided from its own masks, the last bytes before it and the first bytes after it. What
-// cannot be decided so (a CR, white space or numbers of several bytes, a blank run that leaves the block after a line
+// Classes are masks over bytes (scan_classes.h). A block is decided from its own masks, the last bytes before it and the
+// first bytes after it. What cannot be decided so (a CR, white space or numbers of several bytes, a blank run that leaves the block after a line
 // feed, mixed letter cases beside caseless letters) makes the block "hard": the caller scans it with the scalar rules.
 // Matching never looks left of a pretoken's start, so scanning resumes at any pretoken start with an empty past.
 // Cost: about 1 cycle a byte. Reference twin: the scalar rules of bpetk/_scanner.pyx, and bpetk/reference/scan.py.

@@ -119,6 +119,26 @@ def test_large_corpus_with_threads() -> None:
     )
 
 
+@pytest.mark.parametrize("letters", [256, 40])
+@pytest.mark.parametrize("times", [1, 2, 70_000])
+def test_very_many_pairs_of_the_same_count(letters: int, times: int) -> None:
+    """Most of what is in the queue then ties, and new pairs tie with the ones that wait."""
+    rng = random.Random(letters * times)
+    words = {bytes(rng.choices(range(letters), k=rng.randint(2, 9))): times for _ in range(2000)}
+    assert_equals_reference(words, 20_000, tunings=[TUNINGS[0], TUNINGS[3], TUNINGS[4]])
+
+
+def test_counts_on_both_sides_of_a_power_of_two() -> None:
+    """Pairs of large counts wait elsewhere than those of small ones, and fall from there to here."""
+    rng = random.Random(16)
+    for _ in range(6):
+        words = {
+            word: rng.choice([1, 30_000, 65_535, 65_536, 65_537, 200_000])
+            for word in random_words(rng, most=60)
+        }
+        assert_equals_reference(words, 600, tunings=[TUNINGS[0], TUNINGS[4], TUNINGS[6]])
+
+
 # Counts of 64 bits
 
 
@@ -271,14 +291,13 @@ def test_costs_of_scripts_add_up(seed: int) -> None:
 
 def test_words_are_used_up() -> None:
     loop, counts = make_loop({b"ab": 2}, 300)
+    loop.run(10)
+    assert loop.merges == 1
     assert len(counts) == 0
     assert counts.items() == []
     again = _trainer.MergeLoop(counts, byte_ids=list(range(256)), strings=256, reserved=[], vocab_size=300)
     again.run(10)
-    assert again.stop == "no_more_pairs"
-    assert again.merges == 0
-    loop.run(10)
-    assert loop.merges == 1
+    assert (again.stop, again.merges) == ("no_more_pairs", 0)
 
 
 def test_bad_arguments_are_refused() -> None:

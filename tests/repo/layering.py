@@ -54,7 +54,7 @@ DISPLAY = {"click", "rich"}
 DISPLAY_USERS = "cli.* __main__"
 COMPARED_USERS = "verify benchmark.* interop.sentencepiece"
 
-# Cython. `_trainer.pxd` is the state of the merge loop, which the modules below the loop work on; `_trainer` the loop.
+# Cython. `_engine.pxd` is the state of the merge loop, which the modules below the loop work on; `_trainer` the loop.
 STATE = "_native _layout _pairs _queue"
 CIMPORTS: dict[str, str] = {
     "_types": "",
@@ -66,10 +66,12 @@ CIMPORTS: dict[str, str] = {
     "_layout": "_types _native _word_table _counter",
     "_pairs": "_types _native",
     "_queue": "_types _native _pairs",
-    "_trainer.pxd": f"_types {STATE}",
-    "_merge": f"_types {STATE} _trainer",
-    "_rescan": f"_types {STATE} _trainer",
-    "_trainer": f"_types {STATE} _counter _merge _rescan",
+    "_engine.pxd": f"_types {STATE}",
+    "_token_strings": "_engine",
+    "_merge": f"_types {STATE} _engine",
+    "_rescan": f"_types {STATE} _engine",
+    "_survey": "_native _layout _engine _rescan",
+    "_trainer": f"_types {STATE} _counter _engine _merge _rescan _survey _token_strings",
     "_encoder": "_types _native _scanner _normalizer",
 }
 FOREIGN = ("cpython", "libc", "libcpp", "cython")

@@ -122,7 +122,7 @@ def test_what_is_allowed(tmp_path: Path, name: str, text: str) -> None:
             "from bpetk._scanner cimport (\n    a, b,\n)\nfrom bpetk._trainer cimport x",
             ":4: ",
         ),
-        ("_trainer.pxd", "from bpetk._merge cimport x", ":1: _trainer must not cimport _merge"),
+        ("_engine.pxd", "from bpetk._merge cimport x", ":1: _engine must not cimport _merge"),
         ("_pairs.pyx", "from numpy cimport ndarray", ":1: _pairs must not cimport numpy"),
         ("_pairs.pyx", "from bpetk.errors import BpetkError", ":1: native code must not import"),
         ("_pairs.pxd", 'cdef extern from "native/mem.h":\n    pass', ": extern declarations belong into"),

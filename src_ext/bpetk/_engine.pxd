@@ -1,4 +1,4 @@
-"""State of the merge loop."""
+"""State of the merge loop: types only, there is no module of this name."""
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
@@ -28,11 +28,11 @@ cdef struct Engine:
     uint32_t capacity       # ids are below it
     uint32_t separator      # = capacity
     uint32_t dead           # = capacity + 1: first slot of a right part that has more than one
-    uint32_t* length        # by id, in initial symbols; 0 for the separator
+    uint32_t* length        # by id, in initial symbols; 1 for the separator
     PairTable pairs
     Queue queue
     ListArena* arenas       # one a thread
-    int cancelled           # set by another thread
+    volatile int cancelled  # set by another thread
     Pool* pool
     int n_workers
     Worker* workers
