@@ -50,12 +50,13 @@ class Source:
     def open(self) -> BinaryIO:
         """Open for reading bytes; errors name the file."""
         if self.path is None:
-            if sys.stdin is None:
+            stdin = sys.stdin
+            if stdin is None:
                 raise CorpusFileError("there is no standard input")
-            if sys.stdin is not sys.__stdin__:
-                return sys.stdin.buffer
+            if stdin is not sys.__stdin__:
+                return stdin.buffer
             # The buffer has a lock, which a thread that reads when the program ends would hold.
-            return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
+            return open(stdin.fileno(), "rb", buffering=0, closefd=False)
         try:
             return open(self.path, "rb", buffering=0)
         except OSError as error:
