@@ -53,10 +53,11 @@ class Source:
             stdin = sys.stdin
             if stdin is None:
                 raise CorpusFileError("there is no standard input")
-            if stdin is not sys.__stdin__:
+            real = sys.__stdin__
+            if real is None or stdin is not real:
                 return stdin.buffer
             # The buffer has a lock, which a thread that reads when the program ends would hold.
-            return open(stdin.fileno(), "rb", buffering=0, closefd=False)
+            return open(real.fileno(), "rb", buffering=0, closefd=False)
         try:
             return open(self.path, "rb", buffering=0)
         except OSError as error:
