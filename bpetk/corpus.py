@@ -205,11 +205,13 @@ def plan(sources: Iterable[Source], pieces: int, find_cut: Callable[[bytes], int
 
 
 def _cut_near(file: BinaryIO, offset: int, find_cut: Callable[[bytes], int]) -> int:
-    file.seek(offset)
-    window = file.read(_WINDOW)
-    line_end = window.find(b"\n")
-    if line_end >= 0:
-        return offset + line_end + 1
+    window = b""
+    for size in (_WINDOW // 16, _WINDOW):
+        file.seek(offset)
+        window = file.read(size)
+        line_end = window.find(b"\n")
+        if line_end >= 0:
+            return offset + line_end + 1
     cut = find_cut(window)
     return offset + cut if cut else 0
 

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memset
 
-from bpetk._native cimport hash_pair, mem_alloc, mem_free
+from bpetk._native cimport hash_pair, mem_alloc, mem_alloc_now, mem_free
 
 cdef enum:
     CHUNK = 1 << 20
@@ -13,8 +13,8 @@ cdef enum:
 
 
 cdef bint table_alloc(PairTable* t, uint64_t capacity) noexcept nogil:
-    t.slots = <PairSlot*>mem_alloc(capacity * sizeof(PairSlot))
-    t.lists = <PairList*>mem_alloc(capacity * sizeof(PairList))
+    t.slots = <PairSlot*>mem_alloc_now(capacity * sizeof(PairSlot), True)
+    t.lists = <PairList*>mem_alloc_now(capacity * sizeof(PairList), True)
     if t.slots == NULL or t.lists == NULL:
         mem_free(t.slots, capacity * sizeof(PairSlot))
         mem_free(t.lists, capacity * sizeof(PairList))
@@ -47,7 +47,7 @@ cdef void* list_alloc(ListArena* arena, uint64_t n, uint64_t position_size) noex
         if p == NULL:
             return NULL
         arena.chunks = <void**>p
-        arena.chunks[arena.n_chunks] = mem_alloc(CHUNK)
+        arena.chunks[arena.n_chunks] = mem_alloc_now(CHUNK, True)
         if arena.chunks[arena.n_chunks] == NULL:
             return NULL
         arena.n_chunks += 1

@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 
 from bpetk._layout cimport class_at, sym_t
-from bpetk._native cimport mem_alloc, mem_free
+from bpetk._native cimport mem_alloc, mem_alloc_now, mem_free
 from bpetk._pairs cimport list_alloc, no_pair, pairs_add, pairs_find
 from bpetk._queue cimport queue_push, queue_rewind
 from bpetk._engine cimport Engine
@@ -164,7 +164,7 @@ cdef int first_scan(Engine* e, int64_t cutoff) noexcept nogil:
     cdef uint32_t id, n = 0
     cdef int status = -1
     f.e = e
-    f.squares = <Square*>mem_alloc(e.n_workers * sizeof(Square))
+    f.squares = <Square*>mem_alloc_now(e.n_workers * sizeof(Square), True)
     f.index = <uint16_t*>mem_alloc((e.capacity + 2) * sizeof(uint16_t))
     if f.squares != NULL and f.index != NULL:
         # Ids of bytes are those whose child_left is the capacity; there are at most 256 of them.

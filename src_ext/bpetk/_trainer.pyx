@@ -15,7 +15,7 @@ from bpetk._counter cimport WordCounts
 from bpetk._engine cimport Engine, Worker
 from bpetk._layout cimport layout_release, layout_words
 from bpetk._merge cimport MERGE_TOO_BIG, merge_pair
-from bpetk._native cimport Pool, mem_alloc, mem_free
+from bpetk._native cimport Pool, mem_alloc, mem_alloc_now, mem_free
 from bpetk._pairs cimport ListArena, list_arena_release, no_pair, pairs_init, pairs_release
 from bpetk._queue cimport queue_init, queue_pop, queue_release, queue_top
 from bpetk._rescan cimport first_scan, rescan
@@ -165,7 +165,7 @@ cdef class MergeLoop:
     def __cinit__(
         self, WordCounts words not None, *, list byte_ids, uint64_t strings, reserved, uint64_t vocab_size,
         int64_t min_frequency=0, uint64_t max_token_length=0, int threads=1, bint wide_symbols=False,
-        bint wide_positions=False, int64_t first_cutoff=0, uint64_t parallel_from=3000,
+        bint wide_positions=False, int64_t first_cutoff=0, uint64_t parallel_from=1000,
     ):
         """byte_ids: id of each of the 256 bytes, -1 for one without; strings: number of ids given so far (they are
         0..strings-1); reserved: (bytes, id) of strings of two bytes and more that have an id already."""
@@ -236,7 +236,7 @@ cdef class MergeLoop:
         while table < 2 * capacity:
             table *= 2
         e.by_hash_mask = table - 1
-        e.by_hash = <uint32_t*>mem_alloc(table * 4)
+        e.by_hash = <uint32_t*>mem_alloc_now(table * 4, True)
         e.length = <uint32_t*>mem_alloc((capacity + 2) * 4)
         e.child_left = <uint32_t*>mem_alloc((capacity + 2) * 4)
         e.child_right = <uint32_t*>mem_alloc((capacity + 2) * 4)
@@ -256,8 +256,8 @@ cdef class MergeLoop:
             raise MemoryError()
         for t in range(e.n_workers):
             w = &e.workers[t]
-            w.left = <uint64_t*>mem_alloc((capacity + 2) * 8)
-            w.right = <uint64_t*>mem_alloc((capacity + 2) * 8)
+            w.left = <uint64_t*>mem_alloc_now((capacity + 2) * 8, True)
+            w.right = <uint64_t*>mem_alloc_now((capacity + 2) * 8, True)
             # One more than there are ids, since a neighbour seen before is written one past the end and dropped.
             w.left_seen = <uint32_t*>mem_alloc((capacity + 3) * 4)
             w.right_seen = <uint32_t*>mem_alloc((capacity + 3) * 4)
