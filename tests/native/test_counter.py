@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -287,13 +288,39 @@ def test_documents_are_texts_of_their_own() -> None:
         assert counted(worker) == expected
 
 
-def test_short_words_at_the_end_of_memory() -> None:
-    """Keys of 16 bytes are loaded at once only where 16 bytes are there."""
-    for size in range(1, 40):
-        text = b"ab " * 20
-        worker = CountWorker("whitespace", lines=False)
-        worker.feed(memoryview(text)[:size], 0, size, True)
-        assert counted(worker) == Counter(text[:size].split())
+GUARD_PAGE = """
+import ctypes, mmap, random, sys
+sys.path[:0] = sys.argv[1:]
+from adversarial import random_text
+from bpetk import _counter, _scanner
+libc = ctypes.CDLL(None, use_errno=True)
+PAGE = mmap.PAGESIZE
+space = mmap.mmap(-1, 4 * PAGE)
+address = ctypes.addressof(ctypes.c_char.from_buffer(space))
+assert libc.mprotect(ctypes.c_void_p(address + 2 * PAGE), PAGE, 0) == 0
+rng = random.Random(1)
+for n in [*range(1, 60), *(rng.randrange(60, 900) for _ in range(60))]:
+    data = random_text(rng, n).encode()
+    begin = 2 * PAGE - len(data)
+    space[begin : 2 * PAGE] = data
+    view = (ctypes.c_uint8 * len(data)).from_address(address + begin)
+    for scheme in _scanner.SCHEMES:
+        found = []
+        for text in (view, data):
+            worker = _counter.CountWorker(scheme, lines=True)
+            worker.feed(text, 0, len(data), True)
+            found.append(sorted(_counter.combine([worker]).items()))
+        assert found[0] == found[1]
+print("done")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs mprotect")
+def test_nothing_is_read_beyond_the_end() -> None:
+    """The byte after the data is on a page that must not be touched: a read of it kills the process."""
+    command = [sys.executable, "-c", GUARD_PAGE, str(Path(__file__).parents[1])]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (result.returncode, result.stdout) == (0, "done\n"), result.stderr
 
 
 # Arguments

@@ -5,6 +5,8 @@ from __future__ import annotations
 import array
 import random
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,8 @@ from merge_loop import Learned, learn, make_loop, random_words
 from bpetk import _counter, _trainer
 from bpetk.alphabet import BYTE_ORDER, to_byte_level
 from bpetk.reference.train import train
+
+CORPORA = Path(__file__).parents[2] / "corpora"
 
 # Each changes time and memory only. `first_cutoff` leaves pairs out of the lists: then the text is scanned
 # again; `parallel_from` lets threads share small merges; wide types are those of huge vocabularies and texts.
@@ -139,6 +143,33 @@ def test_counts_on_both_sides_of_a_power_of_two() -> None:
         assert_equals_reference(words, 600, tunings=[TUNINGS[0], TUNINGS[4], TUNINGS[6]])
 
 
+@pytest.mark.parametrize("scheme", ["gpt2", "none"])
+def test_words_of_real_text(scheme: str) -> None:
+    """Tens of thousands of pairs: tables grow, also between one scan of the text and the next."""
+    words: dict[bytes, int] = {}
+    for name in ("en", "zh"):
+        worker = _counter.CountWorker(scheme, lines=True)
+        text = (CORPORA / f"{name}.txt").read_bytes()
+        worker.feed(text, 0, len(text), True)
+        for word, count in _counter.combine([worker]).items():
+            words[word] = words.get(word, 0) + count
+    expected = learn(words, 8000, tuning={"first_cutoff": 1})
+    assert expected.rescans == 0
+    rescans = 0
+    for tuning in [TUNINGS[3], TUNINGS[4], TUNINGS[6], {"first_cutoff": 200, "threads": 2}]:
+        found = learn(words, 8000, tuning=tuning)
+        assert found == replace(expected, rescans=found.rescans), tuning
+        rescans += found.rescans
+    assert rescans > 3
+
+
+def test_counts_around_the_limits_of_sorting() -> None:
+    """Words of small counts are laid out in another way than those of large ones."""
+    counts = [1, 2, 3, 4094, 4095, 4096, 4097, 8191, 8192]
+    words = {b"a" + bytes([98 + i, 98 + j]) * 2: count for i, count in enumerate(counts) for j in range(3)}
+    assert_equals_reference(words, 400)
+
+
 # Counts of 64 bits
 
 
@@ -246,6 +277,18 @@ def test_long_special_token() -> None:
         {word: 1}, 5000, special_tokens=[to_byte_level(word)], tunings=TUNINGS[:1]
     )
     assert learned.new[-1] == 0
+
+
+def test_strings_of_equal_hash_are_told_apart() -> None:
+    """Thue-Morse strings of this length and their complements collide in every polynomial hash of 64 bits."""
+    bits = [bin(number).count("1") & 1 for number in range(1 << 12)]
+    one, other = bytes(97 + bit for bit in bits), bytes(98 - bit for bit in bits)
+    for special in ([other], [other, one], [one, other]):
+        tokens = [token.decode() for token in special]
+        learned = assert_equals_reference(
+            {one: 1}, 20_000, special_tokens=tokens, tunings=TUNINGS[:1], alphabet="observed"
+        )
+        assert (learned.new[-1] < 2) == (one in special)
 
 
 # What else it tells
