@@ -1,5 +1,7 @@
 """C interface of word counts: what the trainer reads."""
 
+from libc.stdint cimport uint64_t
+
 from bpetk._word_table cimport Arena, Table
 
 cdef enum:
@@ -9,4 +11,5 @@ cdef class WordCounts:
     cdef Table tables[PARTITIONS]
     cdef Arena* arenas
     cdef int n_arenas
+    cdef uint64_t symbols_at_most(self) noexcept
     cdef void release(self) noexcept

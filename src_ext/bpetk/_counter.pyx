@@ -312,6 +312,17 @@ cdef class WordCounts:
         self.arenas = NULL
         self.n_arenas = 0
 
+    cdef uint64_t symbols_at_most(self) noexcept:
+        """A bound of the bytes of all distinct words, and so of the merges that can be learned from them."""
+        cdef uint64_t n = 0, i
+        cdef int a
+        for p in range(PARTITIONS):
+            n += 15 * self.tables[p].used
+        for a in range(self.n_arenas):
+            for i in range(self.arenas[a].n_chunks):
+                n += self.arenas[a].sizes[i]
+        return n
+
     def __len__(self):
         cdef uint64_t n = 0
         for p in range(PARTITIONS):

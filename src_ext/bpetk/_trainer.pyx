@@ -170,7 +170,8 @@ cdef class MergeLoop:
         """byte_ids: id of each of the 256 bytes, -1 for one without; strings: number of ids given so far (they are
         0..strings-1); reserved: (bytes, id) of strings of two bytes and more that have an id already."""
         cdef uint32_t ids[256]
-        cdef uint64_t capacity = max(vocab_size, strings), size
+        # Tables are for the ids that there can be: a size far beyond what the text gives must not cost memory.
+        cdef uint64_t capacity = max(strings, min(vocab_size, strings + words.symbols_at_most())), size
         cdef int b
         self.stop = None
         self.ready = False
@@ -214,7 +215,7 @@ cdef class MergeLoop:
         self.e.position_size = 4
         memcpy(self.byte_ids, ids, sizeof(ids))
         self.words = words
-        self.merge_room = self.e.target - self.e.strings if self.e.target > self.e.strings else 0
+        self.merge_room = capacity - strings
         self.merge_room += len(self.reserved)
         size = self.merge_room * 8 + 8
         self.e.out_left = <uint32_t*>mem_alloc(size)

@@ -102,9 +102,9 @@ def test_no_input_is_an_error(nothing: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("absent.txt", "cannot read absent.txt: No such file"),
-        ("sub/absent.txt", "No such file"),
-        ("a.txt/b.txt", "cannot read a.txt/b.txt: Not a directory"),
+        ("absent.txt", r"cannot read absent\.txt: "),
+        ("sub/absent.txt", r"cannot read sub.absent\.txt: "),
+        ("a.txt/b.txt", r"cannot read a\.txt.b\.txt: "),
         ("nothing", r"the directory nothing holds no text: no file ending in \.txt, \.text, \.md"),
         ("*.csv", r"no file matches the pattern '\*\.csv'"),
         ("nothing/*", "no file matches"),

@@ -306,7 +306,7 @@ def test_files_that_vanish_or_shrink(tmp_path: Path, scheme: str, threads: int) 
     with pytest.raises(CorpusFileError, match=r"1\.txt: .*it was cut meanwhile"):
         count_files(sources, rule, threads=threads)
     paths[1].unlink()
-    with pytest.raises(CorpusFileError, match=r"cannot read .*1\.txt: No such file"):
+    with pytest.raises(CorpusFileError, match=r"cannot read .*1\.txt: "):
         count_files(sources, rule, threads=threads)
 
 
