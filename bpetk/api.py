@@ -12,7 +12,7 @@ from typing import Any, Literal
 from bpetk import machine
 from bpetk.corpus import Source, native_encoding, resolve
 from bpetk.counting import Counted, count_documents, count_files, file_hashes
-from bpetk.errors import ConfigError, CorpusError, SlowPathWarning, VocabularySizeWarning
+from bpetk.errors import ConfigError, CorpusError, InputChangedWarning, SlowPathWarning, VocabularySizeWarning
 from bpetk.report import InputFile, TrainReport
 from bpetk.tokenizer import Tokenizer
 from bpetk.trainer import Clock, ProgressCallback, TrainerConfig, learn
@@ -242,5 +242,14 @@ class _Hashes:
         self.thread.join()
         if self.failure is not None:
             raise self.failure
+        changed = [
+            s.name for s, h in zip(self.sources, self.values, strict=True) if h is None and s.size is not None
+        ]
+        if changed:
+            warnings.warn(
+                f"changed or vanished while it was in use, so its hash is not recorded: {', '.join(changed)}",
+                InputChangedWarning,
+                stacklevel=3,
+            )
         pairs = zip(report.inputs, self.values, strict=True)
         return replace(report, inputs=tuple(replace(i, sha256=h) for i, h in pairs))

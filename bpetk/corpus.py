@@ -46,6 +46,15 @@ class Source:
     name: str
     path: Path | None
     size: int | None
+    stamp: tuple[int, int] | None = None  # modification time (ns) and inode, to notice a change
+
+    def unchanged(self) -> bool:
+        """Whether the file is still the one that was resolved."""
+        try:
+            info = self.path.stat() if self.path is not None else None
+        except OSError:
+            return False
+        return info is not None and (info.st_size, _stamp(info)) == (self.size, self.stamp)
 
     def open(self) -> BinaryIO:
         """Open for reading bytes; errors name the file."""
@@ -152,7 +161,11 @@ def _source(path: Path) -> Source:
         hint = "" if len(name) <= 200 and "\n" not in name else " (paths are expected here, not text)"
         raise CorpusFileError(f"cannot read {shown}: {_reason(error)}{hint}") from error
     refuse_packed(name, head)
-    return Source(name, path, info.st_size if stat.S_ISREG(info.st_mode) else None)
+    return Source(name, path, info.st_size if stat.S_ISREG(info.st_mode) else None, _stamp(info))
+
+
+def _stamp(info: os.stat_result) -> tuple[int, int]:
+    return info.st_mtime_ns, info.st_ino
 
 
 def _reason(error: OSError | ValueError) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, BinaryIO
@@ -20,7 +22,7 @@ from bpetk.corpus import (
     plan,
     refuse_packed,
 )
-from bpetk.errors import CorpusFileError
+from bpetk.errors import CorpusError, CorpusFileError
 from bpetk.pretokenizers import Scheme
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ Watcher = Callable[[int, int], None]
 CHUNK = 1 << 19  # of a file per read: stays in the second-level cache between reading, checking and counting
 BATCH = 1 << 20  # bytes of documents handed to a thread at a time
 LONG_DOCUMENT = 1 << 22
+PATIENCE = 0.5  # seconds to wait for the other threads after Ctrl-C
 UNITS = 24  # ranges of the files for each thread: the last ones even out who is faster
 
 
@@ -57,7 +60,10 @@ class _Feeder:
 
     def chunk(self, data: bytearray | bytes, stop: int, *, final: bool) -> int:
         if self.pattern is None:
-            return self.worker.feed(data, 0, stop, final)
+            try:
+                return self.worker.feed(data, 0, stop, final)
+            except OverflowError as error:
+                raise CorpusError(str(error)) from error
         # A pattern may look ahead without limit: text without a line end is kept until it ends.
         end = stop if final else bytes(data[:stop]).rfind(b"\n") + 1
         try:
@@ -69,7 +75,10 @@ class _Feeder:
 
     def documents(self, batch: list[bytes]) -> None:
         if self.pattern is None:
-            self.worker.feed_documents(batch)
+            try:
+                self.worker.feed_documents(batch)
+            except OverflowError as error:
+                raise CorpusError(str(error)) from error
         else:
             self._words(document.decode("utf-8") for document in batch)
         self.bytes += sum(map(len, batch))
@@ -107,22 +116,33 @@ class _Team:
     def run(self, job: Callable[[_Feeder], None], lead: Callable[[], None] | None = None) -> None:
         """Run ``job`` on every feeder; the calling thread takes the first, or runs ``lead``."""
         others = self.feeders if lead else self.feeders[1:]
-        threads = [threading.Thread(target=job, args=(feeder,), daemon=True) for feeder in others]
-        for thread in threads:
-            thread.start()
+        ended = threading.Semaphore(0)
+
+        def body(feeder: _Feeder) -> None:
+            try:
+                job(feeder)
+            finally:
+                ended.release()
+
+        started = 0
         try:
+            for feeder in others:
+                threading.Thread(target=body, args=(feeder,), daemon=True).start()
+                started += 1
             if lead:
                 lead()
             else:
                 job(self.feeders[0])
-            while any(thread.is_alive() for thread in threads):
-                for thread in threads:
-                    thread.join(0.05)
+            while started:
+                started -= ended.acquire(timeout=0.05)
                 self.report()
-        finally:
+        except BaseException:
+            # A thread may be waiting in a read that never returns: it is left behind then, and touches nothing shared.
             self.stopping.set()
-            for thread in threads:
-                thread.join()
+            deadline = time.monotonic() + PATIENCE
+            while started and time.monotonic() < deadline:
+                started -= ended.acquire(timeout=0.05)
+            raise
         if self.failures:
             raise self.failures[min(self.failures)]
 
@@ -163,7 +183,7 @@ def count_files(
         # Custom patterns may look beyond any cut inside a line.
         can_cut = team.feeders[0].pattern is None
         ranges = plan(
-            sources, threads * 8, (lambda w: find_safe_cut(w, scheme.name)) if can_cut else lambda _: 0
+            sources, threads * UNITS, (lambda w: find_safe_cut(w, scheme.name)) if can_cut else lambda _: 0
         )
     else:
         ranges = [Range(source, 0, None) for source in sources]
@@ -221,19 +241,26 @@ def _feed_file(feeder: _Feeder, part: Range, file: BinaryIO | Transcoder) -> Ite
     while not final:
         if held == len(buffer):
             feeder.buffer = buffer = buffer + bytes(len(buffer))
-        want = len(buffer) - held if left is None else min(len(buffer) - held, left)
-        # All binary files have readinto, whatever BinaryIO says.
-        got = file.readinto(memoryview(buffer)[held : held + want])  # type: ignore[union-attr]
+        # Fill it even where reads are short, as those of a pipe are: what is held is scanned again each time, so it
+        # has to grow by a factor.
+        upto = len(buffer) if left is None else min(len(buffer), held + left)
+        got = 0
+        while held + got < upto:
+            # All binary files have readinto, whatever BinaryIO says.
+            n = file.readinto(memoryview(buffer)[held + got : upto])  # type: ignore[union-attr]
+            if not n:
+                break
+            got += n
+        final = held + got < upto if left is None else left == got
         if left is not None:
-            if not got:
+            left -= got
+            if held + got < upto:
                 raise CorpusFileError(
                     f"{part.source.name}: {left:,} bytes fewer than at the start: it was cut meanwhile"
                 )
-            left -= got
         elif first:
-            refuse_packed(part.source.name, bytes(buffer[: min(8, got)]))
+            refuse_packed(part.source.name, bytes(buffer[: min(16, got)]))
             first = False
-        final = got == 0 if left is None else left == 0
         held += got
         try:
             done = feeder.chunk(buffer, held, final=final)
@@ -263,27 +290,33 @@ def count_documents(
     waiting: queue.Queue[list[bytes] | None] = queue.Queue(maxsize=2 * len(team.feeders))
 
     def job(feeder: _Feeder) -> None:
-        while (batch := waiting.get()) is not None:
+        while not team.stopping.is_set():
             try:
-                if not team.stopping.is_set():
-                    feeder.documents(batch)
+                batch = waiting.get(timeout=0.1)
+            except queue.Empty:
+                continue
+            if batch is None:
+                return
+            try:
+                feeder.documents(batch)
             except Exception as error:
                 team.failures[len(team.failures)] = error
                 team.stopping.set()
 
+    def put(batch: list[bytes] | None) -> None:
+        while not team.stopping.is_set():
+            with contextlib.suppress(queue.Full):
+                waiting.put(batch, timeout=0.1)
+                return
+
     def lead() -> None:
-        try:
-            for batch in batches:
-                if team.stopping.is_set():
-                    break
-                waiting.put(batch)
-                team.report()
-        except BaseException:
-            team.stopping.set()
-            raise
-        finally:
-            for _ in team.feeders:
-                waiting.put(None)
+        for batch in batches:
+            put(batch)
+            team.report()
+            if team.stopping.is_set():
+                return
+        for _ in team.feeders:
+            put(None)
 
     team.run(job, lead)
     return team.finish()
@@ -317,7 +350,11 @@ def _batches(documents: Iterator[bytes]) -> Iterator[list[bytes]]:
 
 
 def file_hashes(sources: Sequence[Source], stop: Callable[[], bool] = lambda: False) -> list[str | None]:
-    """Give the SHA-256 of each regular file, None for streams; ends early, with fewer, once ``stop`` says so."""
+    """Give the SHA-256 of each regular file; ends early, with fewer, once ``stop`` says so.
+
+    None stands for a stream, and for a file that changed or vanished since it was resolved: its hash would not be that
+    of the text that was read.
+    """
     import hashlib
 
     out: list[str | None] = []
@@ -326,10 +363,14 @@ def file_hashes(sources: Sequence[Source], stop: Callable[[], bool] = lambda: Fa
             out.append(None)
             continue
         digest = hashlib.sha256()
-        with source.open() as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-                if stop():
-                    return out
-        out.append(digest.hexdigest())
+        try:
+            with source.open() as file:
+                while chunk := file.read(1 << 20):
+                    digest.update(chunk)
+                    if stop():
+                        return out
+        except OSError:
+            out.append(None)
+            continue
+        out.append(digest.hexdigest() if source.unchanged() else None)
     return out

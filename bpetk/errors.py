@@ -53,3 +53,7 @@ class VocabularySizeWarning(UserWarning):
 
 class SlowPathWarning(UserWarning):
     """A custom pattern runs on the ``regex`` package, one to two orders slower than the named schemes."""
+
+
+class InputChangedWarning(UserWarning):
+    """An input changed or vanished while it was in use; the result is of what was read."""

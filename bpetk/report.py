@@ -115,8 +115,13 @@ class TrainReport:
         Exact, since a prefix of the merge list is the smaller tokenizer. Sizes below the alphabet count as the
         alphabet, sizes above the vocabulary as the whole of it.
         """
-        merges = bisect_left(self.sizes, vocab_size + 1)
-        return self.corpus_bytes - sum(self.applied[:merges])
+        return self.corpus_bytes - sum(self.applied[: self._merges_at(vocab_size)])
+
+    def _merges_at(self, vocab_size: int) -> int:
+        """Count the merges after which a training with this size stops: at the first that reaches it."""
+        if vocab_size <= self.initial_size:
+            return 0
+        return min(bisect_left(self.sizes, vocab_size) + 1, self.merges)
 
     def curve(self, points: int = 16) -> list[tuple[int, int]]:
         """Pairs (vocabulary size, tokens of the training text), at up to ``points`` sizes that grow by equal ratios."""
@@ -127,7 +132,7 @@ class TrainReport:
         wanted = {round(low * (high / low) ** (k / max(1, points - 1))) for k in range(points)} | {high}
         out = []
         for size in sorted(wanted):
-            merges = bisect_left(self.sizes, size + 1)
+            merges = self._merges_at(size)
             out.append((size, self.corpus_bytes - (saved[merges - 1] if merges else 0)))
         return out
 

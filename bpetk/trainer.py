@@ -149,25 +149,37 @@ def _interruptible(loop: MergeLoop, call: Callable[[], Any], big: bool) -> Any:
         return call()
     outcome: list[Any] = []
     failure: list[BaseException] = []
+    ended = threading.Event()
 
     def body() -> None:
         try:
             outcome.append(call())
         except BaseException as error:
             failure.append(error)
+        finally:
+            ended.set()
 
-    thread = threading.Thread(target=body, daemon=True)
-    thread.start()
+    threading.Thread(target=body, daemon=True).start()
     try:
-        while thread.is_alive():
-            thread.join(0.2)
+        while not ended.wait(0.2):
+            pass
     except BaseException:
         loop.cancel()
-        thread.join()
+        ended.wait(5)
         raise
     if failure:
         raise failure[0]
     return outcome[0]
+
+
+def _run(loop: MergeLoop, counted: Counted, clock: Clock, merges: int) -> None:
+    """Run the loop to its end and tell the clock how far it is."""
+    big = counted.bytes > BIG
+    _interruptible(loop, loop.lay_out, big)
+    clock.stage("sort")
+    while loop.stop is None:
+        done = _interruptible(loop, lambda: loop.run(MERGES_PER_CALL), big)
+        clock.tick("merge", done, merges, counted.distinct, last=loop.stop is not None)
 
 
 def _reserved(strings: dict[str, int], config: TrainerConfig) -> list[tuple[bytes, int]]:
@@ -200,25 +212,27 @@ def learn(
     alphabet = bytes(range(256)) if config.alphabet == "bytes" else words.observed_bytes()
     config.check_size(alphabet)
     byte_ids, strings = config.initial_ids(alphabet)
-    loop = MergeLoop(
-        words,
-        byte_ids=byte_ids,
-        strings=len(strings),
-        reserved=_reserved(strings, config),
-        vocab_size=config.vocab_size,
-        min_frequency=config.min_frequency,
-        max_token_length=config.max_token_length or 0,
-        threads=threads,
-        **(tuning or {}),
-    )
-    big = counted.bytes > BIG
-    _interruptible(loop, loop.lay_out, big)
-    clock.stage("sort")
-    total = max(0, config.vocab_size - len(strings))
-    while loop.stop is None:
-        done = _interruptible(loop, lambda: loop.run(MERGES_PER_CALL), big)
-        clock.tick("merge", done, total, counted.distinct, last=loop.stop is not None)
-    if loop.stop == "string_made_twice":
+    try:
+        loop = MergeLoop(
+            words,
+            byte_ids=byte_ids,
+            strings=len(strings),
+            reserved=_reserved(strings, config),
+            vocab_size=config.vocab_size,
+            min_frequency=config.min_frequency,
+            max_token_length=config.max_token_length or 0,
+            threads=threads,
+            **(tuning or {}),
+        )
+    except RuntimeError as error:  # of the C++ library, when a thread cannot be started
+        raise BpetkError(
+            f"cannot start {threads} threads ({error}): ask for fewer with threads= or -j"
+        ) from error
+    try:
+        _run(loop, counted, clock, max(0, config.vocab_size - len(strings)))
+    except OverflowError as error:
+        raise CorpusError(str(error)) from error
+    if loop.stop is None or loop.stop == "string_made_twice":
         raise BpetkError(
             "a token string was made by two different merges, which byte-level training cannot do: a bug"
         )
@@ -302,7 +316,10 @@ def _explain(reason: StopReason, config: TrainerConfig, size: int, counts: Seque
     if reason == "min_frequency":
         why = f"no pair of tokens occurs {config.min_frequency:,} times or more (min_frequency)"
     elif config.max_token_length is not None:
-        why = f"no pair of tokens is left that makes a token shorter than {config.max_token_length} bytes"
+        why = (
+            "every word of the text has become a single token, or could only grow to tokens of "
+            f"{config.max_token_length} bytes or more (max_token_length)"
+        )
     else:
         why = "every word of the text has become a single token"
     last = f" The last merge had the count {counts[-1]:,}." if counts else ""

@@ -162,6 +162,7 @@ cdef class CountWorker:
         with nogil:
             scan.s = &view[0]
             scan.at = start
+            scan.line_stop = 0
             scan.scheme = self.scheme
             scan.tier = self.tier
             scan.lines = self.lines
@@ -209,7 +210,7 @@ cdef class CountWorker:
                 for i in range(n):
                     scan.s = starts[i]
                     scan.n = sizes[i]
-                    scan.at = 0
+                    scan.at = scan.line_stop = 0
                     if sizes[i]:
                         done = count_text(self.tables, self.arena, &scan, 0, &self.pretokens)
                         if done == NO_MEMORY or done == TOO_LONG:
@@ -233,6 +234,8 @@ cdef class CountWorker:
         for word, times in words:
             if type(word) is not bytes or not word:
                 raise TypeError(f"expected a non-empty bytes word, got {word!r}")
+            if times >> 56:
+                raise OverflowError(f"count of {word!r} is {times}, the limit is 2**56")
             if times < 1:
                 raise ValueError(f"count of {word!r} is {times}, expected at least 1")
             count = times
@@ -373,6 +376,9 @@ def combine(list workers not None, int threads=1):
         return out
     if len(set(map(id, workers))) != n:
         raise ValueError("a worker is in the list twice")
+    for w in range(n):
+        if type(workers[w]) is not CountWorker:
+            raise TypeError(f"workers[{w}] is {type(workers[w]).__name__}, expected CountWorker")
     for worker in workers:
         worker.check()
     job.tables = <Table**>malloc(n * sizeof(Table*))

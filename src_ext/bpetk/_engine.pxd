@@ -41,7 +41,6 @@ cdef struct Engine:
     uint64_t max_length     # a new pair must be shorter; 0: no limit
     uint64_t target         # strings to have at the end
     uint64_t strings        # strings so far
-    uint64_t first_strings
     # Births below `cutoff` get no list. INVARIANT: a pair without one has count <= unlisted.
     int64_t first_cutoff
     int64_t guess           # of the count of the last merge

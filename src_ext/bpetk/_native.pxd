@@ -27,11 +27,7 @@ cdef extern from "native/pool.h" namespace "bpetk" nogil:
         int workers()
         void run(PoolTask task, void* context)
 
-cdef extern from "native/unicode_tables.h" namespace "bpetk" nogil:
-    uint8_t class_of(uint32_t code_point)
-
 cdef extern from "native/utf.h" namespace "bpetk" nogil:
-    unsigned utf8_decode(const uint8_t* p, size_t left, uint32_t* code_point_out)
     uint32_t class_and_length(const uint8_t* p, size_t left)
     size_t utf8_first_error(const uint8_t* s, size_t n)
 

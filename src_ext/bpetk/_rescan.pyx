@@ -175,9 +175,13 @@ cdef int first_scan(Engine* e, int64_t cutoff) noexcept nogil:
                 n += 1
         f.index[e.separator] = 256
         e.pool.run(count_task, &f)
-        status = register_squares(&f, id_of, cutoff)
-        if status == 0:
-            e.pool.run(list_task, &f)
+        # Asked once: counting ends early when cancelled, and lists sized by its counts would be too short.
+        if e.cancelled:
+            status = 0
+        else:
+            status = register_squares(&f, id_of, cutoff)
+            if status == 0:
+                e.pool.run(list_task, &f)
     mem_free(f.squares, e.n_workers * sizeof(Square))
     mem_free(f.index, (e.capacity + 2) * sizeof(uint16_t))
     return status

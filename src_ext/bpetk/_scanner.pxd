@@ -15,6 +15,7 @@ cdef struct Scan:
     size_t at
     int scheme
     int tier
+    size_t line_stop    # end of the line that the last look-up found; 0 at first
     bint lines          # each line, its LF included, is a text of its own
 
 cdef int scheme_id(str name) except -1

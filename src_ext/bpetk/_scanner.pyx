@@ -280,7 +280,9 @@ cdef size_t scan_next(Scan* scan, uint64_t* ends_out, size_t capacity) noexcept 
                     break
                 upto = n
         while i < upto and count < capacity:
-            stop = line_end(s, i, n) if scan.lines else n
+            if scan.lines and i >= scan.line_stop:
+                scan.line_stop = line_end(s, i, n)
+            stop = scan.line_stop if scan.lines else n
             while i < stop and i < upto and count < capacity:
                 i = pretoken_end(s, i, stop, scan.scheme)
                 ends_out[count] = i
@@ -295,7 +297,7 @@ cdef inline bint ascii_alnum(uint8_t b) noexcept nogil:
 
 cdef size_t safe_cut(const uint8_t* s, size_t begin, size_t n, int scheme) noexcept nogil:
     """Cuts are made where every scheme but `none` ends a pretoken whatever stands on either side: between an ASCII
-    letter or digit and a space that an ASCII letter follows, and between a Han character (U+4E00..9FFF) and
+    letter or digit and a space that an ASCII letter follows, and between a Han character (U+5000..9FFF) and
     U+3001, U+3002 or U+FF0C. The `whitespace` scheme is cut at the former only, since punctuation joins its words."""
     cdef size_t p
     if scheme == SCHEME_NONE or n < 6:
@@ -364,7 +366,7 @@ def split(data, str scheme not None, *, bint lines=False, str tier=None):
         return out
     scan.s = &view[0]
     scan.n = view.shape[0]
-    scan.at = 0
+    scan.at = scan.line_stop = 0
     scan.scheme = scheme_id(scheme)
     scan.tier = best_tier() if tier is None else tier_id(tier)
     scan.lines = lines

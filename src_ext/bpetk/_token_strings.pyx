@@ -15,16 +15,6 @@ cdef uint64_t write_bytes(const Engine* e, uint32_t id, uint8_t* out, uint64_t a
     return write_bytes(e, e.child_right[id], out, write_bytes(e, e.child_left[id], out, at))
 
 
-cdef uint32_t find_hash(const Engine* e, uint64_t hash) noexcept nogil:
-    """The id with this hash, or the capacity."""
-    cdef uint64_t i = hash & e.by_hash_mask
-    while e.by_hash[i]:
-        if e.string_hash[e.by_hash[i] - 1] == hash:
-            return e.by_hash[i] - 1
-        i = (i + 1) & e.by_hash_mask
-    return e.capacity
-
-
 cdef int same_string(const Engine* e, uint32_t t, uint32_t a, uint32_t b) noexcept nogil:
     """Whether token t is a followed by b: 1 or 0, or -1 when memory is out."""
     cdef uint64_t n = <uint64_t>e.length[a] + e.length[b], given = e.length[t] if e.made[t] else e.given_length[t]
@@ -43,6 +33,20 @@ cdef int same_string(const Engine* e, uint32_t t, uint32_t a, uint32_t b) noexce
     same = memcmp(text, text + n, n) == 0
     free(text)
     return same
+
+
+cdef uint32_t find_string(const Engine* e, uint64_t hash, uint32_t a, uint32_t b) noexcept nogil:
+    cdef uint64_t i = hash & e.by_hash_mask
+    cdef uint32_t id
+    cdef int same
+    while e.by_hash[i]:
+        id = e.by_hash[i] - 1
+        if e.string_hash[id] == hash:
+            same = same_string(e, id, a, b)
+            if same:
+                return id if same > 0 else e.capacity + 1
+        i = (i + 1) & e.by_hash_mask
+    return e.capacity
 
 
 cdef void keep_hash(Engine* e, uint32_t id) noexcept nogil:

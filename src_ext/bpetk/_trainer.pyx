@@ -20,7 +20,7 @@ from bpetk._pairs cimport ListArena, list_arena_release, no_pair, pairs_init, pa
 from bpetk._queue cimport queue_init, queue_pop, queue_release, queue_top
 from bpetk._rescan cimport first_scan, rescan
 from bpetk._survey cimport any_pair, script_sums
-from bpetk._token_strings cimport find_hash, hash_base, keep_hash, same_string
+from bpetk._token_strings cimport find_string, hash_base, keep_hash
 
 cdef enum:
     RUNNING = 0
@@ -117,11 +117,11 @@ cdef int run_merges(Engine* e, uint64_t most, uint64_t work) noexcept nogil:
 
 cdef int one_merge(Engine* e, uint64_t slot, uint32_t a, uint32_t b, int64_t count) noexcept nogil:
     cdef uint64_t hash = e.string_hash[a] * e.string_power[b] + e.string_hash[b]
-    cdef uint32_t z = find_hash(e, hash)
-    cdef int status, same = 0 if z == e.capacity else same_string(e, z, a, b)
-    if same < 0:
+    cdef uint32_t z = find_string(e, hash, a, b)
+    cdef int status
+    if z > e.capacity:
         return NO_MEMORY
-    if not same:
+    if z == e.capacity:
         z = <uint32_t>e.strings
         e.string_hash[z] = hash
         keep_hash(e, z)
@@ -152,7 +152,10 @@ cdef int one_merge(Engine* e, uint64_t slot, uint32_t a, uint32_t b, int64_t cou
 
 
 cdef class MergeLoop:
-    """Trains on word counts, which it uses up. Call :meth:`run` until :attr:`stop` is not None."""
+    """Trains on word counts, which it uses up. Call :meth:`run` until :attr:`stop` is not None.
+
+    One thread at a time may use it; only :meth:`cancel` is for others.
+    """
 
     cdef Engine e
     cdef bint ready
@@ -183,13 +186,18 @@ cdef class MergeLoop:
         self.e.min_count = max(1, min_frequency)
         self.e.max_length = max_token_length
         self.e.target = vocab_size
-        self.e.strings = self.e.first_strings = strings
+        self.e.strings = strings
         self.e.first_cutoff = first_cutoff
         self.e.parallel_from = parallel_from if parallel_from else 1
         self.e.cutoff_limit = 0x7FFFFFFFFFFFFFFF
+        # More threads than the text can occupy would only cost memory.
         self.e.n_workers = max(1, threads)
+        if self.e.n_workers > 16 and <uint64_t>self.e.n_workers > words.symbols_at_most() >> 16:
+            self.e.n_workers = 16
         self.e.pool = new Pool(self.e.n_workers)
         self.allocate(capacity)
+        if len(byte_ids) != 256 or not all(-1 <= i < <int64_t>strings for i in byte_ids):
+            raise ValueError(f"byte_ids must be 256 numbers from -1 to {strings - 1}")
         for b in range(256):
             ids[b] = self.e.dead if byte_ids[b] < 0 else byte_ids[b]
             if byte_ids[b] >= 0:
@@ -203,6 +211,8 @@ cdef class MergeLoop:
         self.e.length[capacity] = 1
         self.reserved = list(reserved)
         for text, id in self.reserved:
+            if type(text) is not bytes or len(text) < 2 or not 0 <= id < <int64_t>strings:
+                raise ValueError(f"reserved: expected (bytes, id below {strings}), got {(text, id)!r}")
             self.e.given[id] = <const uint8_t*>PyBytes_AS_STRING(text)
             self.e.given_length[id] = len(text)
             self.e.string_hash[id] = 0
@@ -406,6 +416,7 @@ cdef class MergeLoop:
         """Bytes and tokens of the words with a lead byte of U+4000..9FFF, with an ASCII letter, of the rest."""
         cdef int64_t sums[6]
         cdef int status
+        self.lay_out()
         with nogil:
             status = script_sums(&self.e, sums)
         if status != 0:

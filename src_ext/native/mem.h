@@ -16,7 +16,13 @@
 #include <malloc.h>
 #endif
 
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "bpetk reads text eight bytes at a time as little-endian numbers"
+#endif
+
 namespace bpetk {
+
+static_assert(sizeof(void*) == 8, "bpetk keeps addresses and lengths together in 64 bits");
 
 constexpr size_t kMapThreshold = size_t{1} << 17;
 constexpr size_t kHugePage = size_t{1} << 21;
@@ -79,7 +85,7 @@ inline void mem_free(void* p, size_t bytes) noexcept {
 inline void prefetch_read(const void* p) noexcept {
 #if defined(_MSC_VER)
 #if defined(_M_X64)
-    _mm_prefetch(static_cast<const char*>(p), 3);
+    _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
 #endif
 #else
     __builtin_prefetch(p, 0, 3);

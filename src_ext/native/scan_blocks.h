@@ -174,7 +174,7 @@ inline Starts starts_of(const Classes& c, const Classes& after, const Past& past
 
 constexpr size_t kBlocksAhead = 16;
 
-// Writes the ends of the pretokens of s[at..n) that block arithmetic can decide, at most `capacity` (>= 128), and
+// Writes the ends of the pretokens of s[at..n) that block arithmetic can decide, at most `capacity` (>= 64), and
 // returns their number. *at_out: the last end written, or `at`. *hard_until_out: 0, or the end of a hard block: the
 // caller continues with the scalar rules at *at_out at least up to there.
 // INVARIANT: `at` is a pretoken start. Nothing is decided in the last 64 to 128 bytes.

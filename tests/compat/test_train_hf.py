@@ -318,7 +318,7 @@ DOCUMENTS = st.one_of(
 )
 
 
-@settings(max_examples=700)
+@settings(max_examples=600)
 @given(
     DOCUMENTS.filter(lambda documents: any(text.strip() for text in documents)),
     st.sampled_from(SCHEMES),

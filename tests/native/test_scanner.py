@@ -221,7 +221,7 @@ def test_each_ill_formed_byte_is_one_character() -> None:
 
 # All of Unicode
 
-CONTEXTS = ["a{c}b", " {c} ", "{c}{c}A", "'{c}", "1{c}2", "\n{c}\n", "!{c}!"]
+CONTEXTS = ["a{c}b", " {c} ", "{c}{c}A", "'{c}", "1{c}\n", "!{c}"]
 LARGEST = 0x10FFFF
 
 
@@ -234,8 +234,8 @@ def in_contexts(code_points: list[int]) -> bytes:
 
 @pytest.mark.parametrize("plane", range(17))
 def test_every_code_point_in_every_tier(plane: int) -> None:
-    # All of the planes where characters are; of the empty ones each 16th.
-    step = 1 if plane in (0, 1, 2, 3, 14) else 16
+    # All of the planes where letters are; of the others, which hold little or nothing, each 16th.
+    step = 1 if plane < 4 else 16
     data = in_contexts(list(range(plane << 16, (plane + 1) << 16, step)))
     assert_tiers_agree(data, modes=(bool(plane % 2),))
 

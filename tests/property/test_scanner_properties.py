@@ -26,7 +26,7 @@ BROKEN_BYTES = st.lists(
 ANY_BYTES = st.one_of(ANY_TEXT.map(str.encode), BROKEN_BYTES)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=600)
 @given(ANY_BYTES, SCHEMES, TIERS, st.booleans())
 def test_tiers_equal_the_scalar_rules(data: bytes, scheme: str, tier: str, lines: bool) -> None:
     expected = _scanner.split(data, scheme, lines=lines, tier="scalar")
@@ -39,7 +39,7 @@ def test_scalar_rules_equal_the_reference(data: bytes, scheme: str) -> None:
     assert _scanner.split(data, scheme, tier="scalar") == scan.split_bytes(data, scheme)
 
 
-@settings(max_examples=200)
+@settings(max_examples=150)
 @given(ANY_BYTES, SCHEMES)
 def test_lines_are_texts_of_their_own(data: bytes, scheme: str) -> None:
     expected, start = [], 0
@@ -50,7 +50,7 @@ def test_lines_are_texts_of_their_own(data: bytes, scheme: str) -> None:
     assert _scanner.split(data, scheme, lines=True) == expected
 
 
-@settings(max_examples=200)
+@settings(max_examples=150)
 @given(ANY_BYTES, st.sampled_from(LOSSLESS), st.booleans())
 def test_pretokens_joined_are_the_text(data: bytes, scheme: str, lines: bool) -> None:
     ends = _scanner.split(data, scheme, lines=lines)
@@ -58,7 +58,7 @@ def test_pretokens_joined_are_the_text(data: bytes, scheme: str, lines: bool) ->
     assert ends[-1:] == ([len(data)] if data else [])
 
 
-@settings(max_examples=200)
+@settings(max_examples=150)
 @given(ANY_TEXT, st.sampled_from(LOSSLESS))
 def test_pretokens_of_text_end_between_characters(text: str, scheme: str) -> None:
     data = text.encode()
@@ -68,7 +68,7 @@ def test_pretokens_of_text_end_between_characters(text: str, scheme: str) -> Non
         start = end
 
 
-@settings(max_examples=200)
+@settings(max_examples=150)
 @given(ANY_TEXT.map(lambda text: text.translate(dict.fromkeys(range(0x1C, 0x20)))))
 def test_whitespace_scheme_drops_white_space_and_nothing_else(text: str) -> None:
     # Without U+001C to U+001F, which str.split takes for white space and Unicode does not.
@@ -78,7 +78,7 @@ def test_whitespace_scheme_drops_white_space_and_nothing_else(text: str) -> None
     assert words == text.split()
 
 
-@settings(max_examples=200)
+@settings(max_examples=150)
 @given(ANY_BYTES, SCHEMES, st.data())
 def test_scanning_can_resume_at_any_pretoken(data: bytes, scheme: str, draw: st.DataObject) -> None:
     """A rule never looks at what is before its pretoken."""
@@ -101,7 +101,7 @@ def assert_cut_is_safe(before: str, window: str, after: str, scheme: str, lines:
     assert left + [at + end for end in right] == _scanner.split(data, scheme, lines=lines)
 
 
-@settings(max_examples=350)
+@settings(max_examples=250)
 @given(ANY_TEXT, ANY_TEXT, ANY_TEXT, SCHEMES, st.booleans())
 def test_a_safe_cut_is_safe_whatever_stands_around(
     before: str, window: str, after: str, scheme: str, lines: bool
@@ -109,7 +109,7 @@ def test_a_safe_cut_is_safe_whatever_stands_around(
     assert_cut_is_safe(before, window, after, scheme, lines)
 
 
-@settings(max_examples=350)
+@settings(max_examples=250)
 @given(
     ANY_TEXT,
     st.sampled_from(["wordA", "9", "文", "it's", "'l", "x'", "A", "12", "!文", "\u0301a", "ſ"]),

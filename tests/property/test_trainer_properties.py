@@ -55,7 +55,7 @@ SCHEMES = st.sampled_from(["gpt2", "cl100k", "cl100k_tiktoken", "qwen2", "o200k"
 pytestmark = pytest.mark.filterwarnings("ignore::bpetk.errors.VocabularySizeWarning")
 
 
-@settings(max_examples=1000)
+@settings(max_examples=600)
 @given(WORDS, st.integers(0, 320), OPTIONS, TUNING)
 def test_merge_loop_equals_the_reference(
     words: dict[bytes, int], vocab_size: int, options: Any, tuning: Any
