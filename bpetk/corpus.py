@@ -85,7 +85,8 @@ class Range:
 def resolve(inputs: PathInput | Sequence[PathInput]) -> list[Source]:
     """Turn paths, directories, glob patterns and ``-`` into the files to read, in the order given.
 
-    A directory gives its files with a suffix of ``TEXT_SUFFIXES``, subdirectories included, in sorted order.
+    A directory gives its files with a suffix of ``TEXT_SUFFIXES``, subdirectories included, in sorted order; hidden
+    ones and those beside a ``tokenizer.json`` (a tokenizer's own) are left out.
 
     Raises
     ------
@@ -134,8 +135,16 @@ def _exists(name: str) -> bool:
         return False
 
 
+def _is_text(path: Path, top: Path) -> bool:
+    """Whether a folder's file is taken: of a known suffix, not hidden, not part of a tokenizer saved there."""
+    hidden = any(part.startswith(".") for part in path.relative_to(top).parts)
+    if hidden or path.suffix.lower() not in TEXT_SUFFIXES or not path.is_file():
+        return False
+    return not (path.parent / "tokenizer.json").exists()
+
+
 def _directory(path: Path) -> list[Path]:
-    found = sorted(p for p in path.rglob("*") if p.suffix.lower() in TEXT_SUFFIXES and p.is_file())
+    found = sorted(p for p in path.rglob("*") if _is_text(p, path))
     if not found:
         suffixes = ", ".join(TEXT_SUFFIXES)
         raise CorpusFileError(
@@ -145,7 +154,8 @@ def _directory(path: Path) -> list[Path]:
 
 
 def _source(path: Path) -> Source:
-    name = str(path)
+    # A name that is not UTF-8 must not stop the manifest from being written at the end.
+    name = os.fsencode(path).decode("utf-8", "backslashreplace")
     remedy = _REFUSED.get(path.suffix.lower())
     if remedy is not None:
         raise CorpusError(f"{name}: {path.suffix} files are not plain text; {remedy.format(name)}")
@@ -282,7 +292,7 @@ def invalid_utf8(source: Source, offset: int, context: bytes) -> InvalidEncoding
     if source.size is not None:
         with source.open() as file:
             where = f"line {_line_number(file, offset):,}, {where}"
-            suggestion = _suggest(file, offset)
+            suggestion = _suggest(file, offset, ended=len(context) < 4)
     return InvalidEncodingError(f"{source.name}: invalid UTF-8 at {where} (bytes {shown}).{suggestion}")
 
 
@@ -297,11 +307,16 @@ def _line_number(file: BinaryIO, offset: int) -> int:
     return line
 
 
-def _suggest(file: BinaryIO, offset: int) -> str:
+def _suggest(file: BinaryIO, offset: int, *, ended: bool) -> str:
     file.seek(0)
     head = file.read(4)
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return " The file begins like UTF-16: pass --encoding utf-16 (encoding='utf-16')."
+    file.seek(0)
+    if any(byte >= 0x80 for byte in file.read(min(offset, 1 << 20))):
+        # What stands before the first error is UTF-8, and more than ASCII.
+        what = "ends inside a character" if ended else "is damaged there"
+        return f" The text before it is UTF-8, so the file {what}: repair it, e.g. with iconv -c -f utf-8 -t utf-8."
     file.seek(max(0, offset - 4096) if offset > 4096 else 0)
     window = file.read(_WINDOW + 4096)
     try:

@@ -266,7 +266,7 @@ def _feed_file(feeder: _Feeder, part: Range, file: BinaryIO | Transcoder) -> Ite
             done = feeder.chunk(buffer, held, final=final)
         except InvalidUtf8 as error:
             raise invalid_utf8(
-                part.source, at + error.offset, bytes(buffer[error.offset : error.offset + 4])
+                part.source, at + error.offset, bytes(buffer[error.offset : min(error.offset + 4, held)])
             ) from None
         feeder.bytes += done
         at += done

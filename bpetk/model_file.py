@@ -241,6 +241,11 @@ def check_target(target: Path, overwrite: bool) -> bool:
     try:
         names = {entry.name for entry in os.scandir(target)}
     except FileNotFoundError:
+        parent = next((p for p in target.absolute().parents if p.exists()), target)
+        if not os.access(parent, os.W_OK | os.X_OK):
+            raise OutputError(
+                f"cannot write {str(target)!r}: no permission to write in {str(parent)!r}"
+            ) from None
         return False
     except NotADirectoryError:
         raise OutputError(f"{str(target)!r} is a file, not a directory") from None

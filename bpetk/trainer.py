@@ -317,8 +317,8 @@ def _explain(reason: StopReason, config: TrainerConfig, size: int, counts: Seque
         why = f"no pair of tokens occurs {config.min_frequency:,} times or more (min_frequency)"
     elif config.max_token_length is not None:
         why = (
-            "every word of the text has become a single token, or could only grow to tokens of "
-            f"{config.max_token_length} bytes or more (max_token_length)"
+            f"no pair of tokens is left that makes a token shorter than {config.max_token_length} bytes "
+            "(max_token_length), or none at all"
         )
     else:
         why = "every word of the text has become a single token"

@@ -77,6 +77,10 @@ class Program(click.Group):
             code = error.exit_code
         except (Interrupted, click.Abort, KeyboardInterrupt):
             code = INTERRUPTED
+            if sys.stderr.isatty():
+                sys.stderr.write(
+                    "\x1b[?25h"
+                )  # the display hides the cursor, and may not have come to show it again
             _report_error(Interrupted("interrupted"), code=code, as_json=state["json"])
         except (BpetkError, MemoryError, OSError) as error:
             code = USAGE if isinstance(error, ConfigError) else FAILED

@@ -234,10 +234,10 @@ cdef class CountWorker:
         for word, times in words:
             if type(word) is not bytes or not word:
                 raise TypeError(f"expected a non-empty bytes word, got {word!r}")
-            if times >> 56:
-                raise OverflowError(f"count of {word!r} is {times}, the limit is 2**56")
             if times < 1:
                 raise ValueError(f"count of {word!r} is {times}, expected at least 1")
+            if times + self.pretokens >> 63:
+                raise OverflowError(f"with {times} times {word!r} the counts add up to more than 2**63")
             count = times
             n = PyBytes_GET_SIZE(word)
             if n > LONGEST_WORD:

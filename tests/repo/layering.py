@@ -36,7 +36,7 @@ IMPORTS: dict[str, str] = {
     "trainer": f"{VALUES} counting _counter _trainer",
     "tokenizer": f"{FILES} _scanner _encoder",
     "api": f"{VALUES} counting trainer tokenizer",
-    ".": f"{LIBRARY} errors report",
+    ".": f"{LIBRARY} errors report _scanner",  # the last to say clearly that nothing is built
     # The executable specification: nothing that it specifies, and nothing at run time uses it.
     "reference.*": f"{LEAVES} code_points reference.*",
     # On top. They use the library as its users do.

@@ -171,3 +171,8 @@ def test_bad_examples_fail(tmp_path: Path, language: str, text: str) -> None:
     run = markdown.run_python if language == "python" else markdown.run_shell
     with pytest.raises(AssertionError):
         run(example, **arguments)
+
+
+def test_no_placeholder_is_left() -> None:
+    for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md"):
+        assert "@@" not in (PROJECT / name).read_text(encoding="utf-8")
