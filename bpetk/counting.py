@@ -48,6 +48,15 @@ class Counted:
         self.distinct = len(words)
 
 
+@contextlib.contextmanager
+def _as_corpus_error() -> Iterator[None]:
+    """Turn the native counter's refusal of too long a pretoken into an error about the text."""
+    try:
+        yield
+    except OverflowError as error:
+        raise CorpusError(str(error)) from error
+
+
 class _Feeder:
     """One thread's worker; knows whether pretokens come from the native scanner or from a custom pattern."""
 
@@ -60,10 +69,8 @@ class _Feeder:
 
     def chunk(self, data: bytearray | bytes, stop: int, *, final: bool) -> int:
         if self.pattern is None:
-            try:
+            with _as_corpus_error():
                 return self.worker.feed(data, 0, stop, final)
-            except OverflowError as error:
-                raise CorpusError(str(error)) from error
         # A pattern may look ahead without limit: text without a line end is kept until it ends.
         end = stop if final else bytes(data[:stop]).rfind(b"\n") + 1
         try:
@@ -75,10 +82,8 @@ class _Feeder:
 
     def documents(self, batch: list[bytes]) -> None:
         if self.pattern is None:
-            try:
+            with _as_corpus_error():
                 self.worker.feed_documents(batch)
-            except OverflowError as error:
-                raise CorpusError(str(error)) from error
         else:
             self._words(document.decode("utf-8") for document in batch)
         self.bytes += sum(map(len, batch))
