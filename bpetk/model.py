@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from bpetk.alphabet import CHAR_TO_BYTE, to_byte_level
+from bpetk.alphabet import CHAR_TO_BYTE, from_byte_level, to_byte_level
 from bpetk.errors import ConfigError
 from bpetk.pretokenizers import Scheme
 from bpetk.special_tokens import AddedToken
@@ -23,6 +23,14 @@ def _compact(values: Sequence[int], code: str) -> memoryview[int]:
     same_type = view.itemsize == array(code).itemsize and view.format in {"I": "IL", "q": "ql"}[code]
     data = view.tobytes() if same_type else array(code, view.tolist()).tobytes()
     return memoryview(data).cast(code)  # type: ignore[call-overload,no-any-return]
+
+
+def _token_bytes(text: str) -> bytes:
+    """Bytes of a token by its text in a file."""
+    try:
+        return from_byte_level(text)
+    except ValueError:
+        return text.encode("utf-8", "surrogatepass")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -50,6 +58,19 @@ class BpeModel:
     added_tokens
         Needed if the ids of the special tokens are not their positions, or if there are added tokens outside
         the model's vocabulary.
+    extra_tokens
+        Text (as in files) and id of the vocabulary's other entries: neither a byte, nor the result of a
+        merge, nor a special token. Encoding gives them only where ``ignore_merges`` finds them.
+    ignore_merges
+        A pretoken that is a token as a whole becomes that token, whatever the merges say.
+    ranks
+        The model stands for a list of ranks as tiktoken has it: neighbours that are a token together merge,
+        lowest rank first. ``left``, ``right``, ``new`` then hold the one pair for each token that can take
+        place (see ``bpetk.interop.tiktoken``), and ``ignore_merges`` is set.
+    end_of_word_suffix
+        Text that the last character of a pretoken carries in the vocabulary (CLIP's ``</w>``).
+    unk_token, fuse_unk
+        Token for bytes outside the alphabet, and whether a run of them is one token.
 
     Raises
     ------
@@ -74,6 +95,12 @@ class BpeModel:
     new: Sequence[int]
     counts: Sequence[int] | None = None
     added_tokens: tuple[AddedToken, ...] = ()
+    extra_tokens: tuple[tuple[str, int], ...] = ()
+    ignore_merges: bool = False
+    ranks: bool = False
+    end_of_word_suffix: str | None = None
+    unk_token: str | None = None
+    fuse_unk: bool = False
 
     def __post_init__(self) -> None:
         """Bring the fields to their final types; check what can be checked without walking the merges."""
@@ -107,16 +134,22 @@ class BpeModel:
 
     @cached_property
     def tokens(self) -> dict[int, bytes]:
-        """Model tokens by id, in id order."""
+        """Model tokens by id, in id order; ``extra_tokens`` are among them."""
         found = {id: bytes([byte]) for byte, id in enumerate(self.byte_ids) if id >= 0}
+        found |= {id: _token_bytes(text) for text, id in self.extra_tokens}
         # One pass for a trained model; files made elsewhere may use a token before the merge that makes it.
         todo: Iterable[tuple[int, int, int]] = zip(self.left, self.right, self.new, strict=True)
         before = len(self.new) + 1
+        plain = self._plain
         while True:
             later = []
             for left, right, new in todo:
                 if left in found and right in found:
                     token = found[left] + found[right]
+                    if plain and (left in plain or right in plain):
+                        # Not reachable by encoding, but part of the file.
+                        plain[new] = "".join(plain.get(i) or to_byte_level(found[i]) for i in (left, right))
+                        token = plain[new].encode()
                     if found.setdefault(new, token) != token:
                         raise ConfigError(f"id {new} stands for two tokens, {found[new]!r} and {token!r}")
                 else:
@@ -131,10 +164,15 @@ class BpeModel:
         return dict(sorted(found.items()))
 
     @cached_property
+    def _plain(self) -> dict[int, str]:
+        """Texts that are not byte-level: these tokens stand for their UTF-8. Complete once ``tokens`` is."""
+        return {id: text for text, id in self.extra_tokens if not all(char in CHAR_TO_BYTE for char in text)}
+
+    @cached_property
     def vocab(self) -> dict[bytes, int]:
         """Ids of the model tokens, in id order."""
         found = {token: id for id, token in self.tokens.items()}
-        if len(found) != len(self.tokens):
+        if len(found) != len(self.tokens) and not self._plain:
             raise ConfigError("two ids stand for the same token")
         return found
 
@@ -143,8 +181,9 @@ class BpeModel:
         """The vocabulary as in files, in id order: model tokens as byte-level text, and special tokens."""
         ids = self.added_ids
         found = {ids[content]: content for content in self.special_tokens}
-        for token, id in self.vocab.items():
-            text = to_byte_level(token)
+        self.vocab  # noqa: B018 - finds two ids of one token
+        for id, token in self.tokens.items():
+            text = self._plain.get(id) or to_byte_level(token)
             if found.setdefault(id, text) != text:
                 raise ConfigError(f"id {id} stands for two strings, {found[id]!r} and {text!r}")
         if len(set(found.values())) != len(found):
@@ -161,9 +200,11 @@ class BpeModel:
         """What each id decodes to.
 
         An id that a special token shares with a model token decodes as the model token: ordinary text needs
-        it.
+        it. An added token decodes as Hugging Face's ``ByteLevel`` has it: as bytes if all its characters are
+        of the byte-level alphabet, else as its UTF-8; in a model of ranks always as its UTF-8.
         """
-        return {id: content.encode() for content, id in self.added_ids.items()} | self.tokens
+        content_bytes = str.encode if self.ranks else _token_bytes
+        return {id: content_bytes(content) for content, id in self.added_ids.items()} | self.tokens
 
     @cached_property
     def merge_ids(self) -> list[tuple[int, int]]:
@@ -188,7 +229,9 @@ class BpeModel:
 
     def _identity(self) -> tuple[Any, ...]:
         merges = tuple(bytes(memoryview(part)) for part in (self.left, self.right, self.new))  # type: ignore[arg-type]
-        return (self.scheme, self.special_tokens, self.added_tokens, self.byte_ids, *merges)
+        rest = (self.ignore_merges, self.ranks, self.end_of_word_suffix, self.unk_token, self.fuse_unk)
+        special, extra = set(self.special_tokens), frozenset(self.extra_tokens)
+        return (self.scheme, frozenset(special), self.added_tokens, self.byte_ids, *merges, extra, *rest)
 
     def __eq__(self, other: object) -> bool:
         """Compare scheme, ids, merges and added tokens; how often the pairs occurred does not matter."""
@@ -202,17 +245,9 @@ class BpeModel:
         """Pickle the compact parts only."""
         left, right, new = (array("I", part) for part in (self.left, self.right, self.new))
         counts = None if self.counts is None else array("q", self.counts)
-        fields = (
-            self.scheme,
-            self.special_tokens,
-            self.byte_ids,
-            left,
-            right,
-            new,
-            counts,
-            self.added_tokens,
-        )
-        return type(self), fields
+        parts = (self.scheme, self.special_tokens, self.byte_ids, left, right, new, counts, self.added_tokens)
+        rest = (self.ignore_merges, self.ranks, self.end_of_word_suffix, self.unk_token, self.fuse_unk)
+        return type(self), (*parts, self.extra_tokens, *rest)
 
     def __repr__(self) -> str:
         """Name the scheme and the sizes."""

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 # Import nothing of bpetk.
-LEAVES = "errors alphabet unicode_tables machine readable report"
+LEAVES = "errors alphabet unicode_tables normalization_tables splitter_tables machine readable report"
 # One for each step that text goes through. A stage imports leaves, never another stage: what joins stages comes later.
-STAGES = "corpus pretokenizers special_tokens normalizers decoders"
-VALUES = f"{LEAVES} code_points custom_pattern {STAGES} vocabulary model"
+STAGES = "corpus pretokenizers splitters special_tokens normalizers post_processors decoders"
+VALUES = f"{LEAVES} code_points custom_pattern aligned {STAGES} model definition"
 FILES = f"{VALUES} interop.* model_file"
-LIBRARY = f"{FILES} counting trainer tokenizer api"
+LIBRARY = f"{FILES} counting trainer pipeline tokenizer convert api"
 
 # Module -> modules it may import; `x.*` is all of the package x. Names are relative to bpetk, `.` is bpetk itself.
 IMPORTS: dict[str, str] = {
@@ -26,15 +26,23 @@ IMPORTS: dict[str, str] = {
     # The patterns of users are one scheme among others, in a module of their own for its size.
     "custom_pattern": f"{LEAVES} code_points",
     "pretokenizers": f"{LEAVES} code_points custom_pattern",
-    "vocabulary": LEAVES,
+    "aligned": LEAVES,
+    "normalizers": f"{LEAVES} aligned code_points custom_pattern _normalizer",
+    "splitters": f"{LEAVES} aligned code_points custom_pattern pretokenizers",
+    "special_tokens": f"{LEAVES} _added_tokens",
+    "post_processors": f"{LEAVES} aligned",
+    "decoders": LEAVES,
     "model": VALUES,
+    "definition": VALUES,
     "interop.*": f"{VALUES} interop.*",
     "interop.sentencepiece": f"{VALUES} interop.* trainer",
     "model_file": FILES,
     # Training and encoding do not know each other.
     "counting": f"{LEAVES} corpus pretokenizers custom_pattern _scanner _counter",
     "trainer": f"{VALUES} counting _counter _trainer",
-    "tokenizer": f"{FILES} _scanner _encoder",
+    "pipeline": f"{VALUES} _added_tokens _normalizer _scanner _encoder",
+    "tokenizer": f"{FILES} pipeline _scanner _encoder",
+    "convert": f"{FILES} tokenizer",
     "api": f"{VALUES} counting trainer tokenizer",
     ".": f"{LIBRARY} errors report _scanner",  # the last to say clearly that nothing is built
     # The executable specification: nothing that it specifies, and nothing at run time uses it.
@@ -72,7 +80,9 @@ CIMPORTS: dict[str, str] = {
     "_rescan": f"_types {STATE} _engine",
     "_survey": "_native _layout _engine _rescan",
     "_trainer": f"_types {STATE} _counter _engine _merge _rescan _survey _token_strings",
-    "_encoder": "_types _native _scanner _normalizer",
+    "_added_tokens": "_types _native",
+    "_model_reader": "_types _native",
+    "_encoder": "_types _native _scanner _normalizer _added_tokens",
 }
 FOREIGN = ("cpython", "libc", "libcpp", "cython")
 
