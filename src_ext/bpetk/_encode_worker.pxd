@@ -1,0 +1,53 @@
+"""What one thread needs to encode: cache, batch, memory for merging, ids."""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from bpetk._encode_rules cimport Rules
+from bpetk._native cimport CacheEntry, MergeJob, SegmentItem
+from bpetk._segment_merge cimport Scratch
+
+cdef enum:
+    BATCH = 512         # segments that are looked up together
+    JOBS = 16           # segments that are merged side by side
+    ENDS = 512          # pretokens that are scanned at a time
+
+cdef enum Failure:
+    FINE = 0
+    NO_MEMORY = 1
+    UNKNOWN_BYTE = 2    # at error_at
+
+cdef struct Worker:
+    const Rules* rules
+    int tier
+    CacheEntry* cache       # [2 << line_bits]
+    int line_bits
+    uint32_t* out           # [out_room]
+    size_t out_room
+    size_t n_out
+    bint count_only         # add up n_counted without keeping ids
+    size_t n_counted
+    int failure
+    size_t error_at         # offset in the text of the call
+    Scratch scratch
+    const uint8_t* base     # of the batch
+    size_t base_at          # its offset in the text of the call
+    size_t limit            # bytes readable from base
+    size_t n_items
+    size_t n_spilled
+    size_t spill_room
+    uint32_t* spilled       # ids of segments of more than four
+    uint64_t n_missed       # segments merged so far, for measurements
+    uint64_t n_segments
+    SegmentItem items[BATCH]
+    const uint32_t* source[BATCH]
+    uint32_t missed[BATCH]
+    uint32_t side[BATCH][4]
+    uint64_t ends[ENDS]
+    MergeJob jobs[JOBS]
+
+cdef Worker* worker_new(const Rules* r, int tier, int line_bits, const CacheEntry* seed) noexcept nogil
+cdef void worker_free(Worker* w) noexcept nogil
+cdef bint worker_room(Worker* w, size_t more) noexcept nogil
+# Appends the ids of one stretch of UTF-8 text; each returns a Failure. `at`: the stretch's offset, for error_at.
+cdef int encode_stretch(Worker* w, const uint8_t* s, size_t n, int scheme, size_t at) noexcept nogil
+cdef int encode_pieces(Worker* w, const uint8_t* s, const uint64_t* ends, size_t n_pieces, size_t at) noexcept nogil
