@@ -14,6 +14,8 @@ from setuptools import Extension, setup
 
 MODULES = [
     "_scanner",
+    "_normalizer",
+    "_added_tokens",
     "_word_table",
     "_counter",
     "_layout",
@@ -27,7 +29,12 @@ MODULES = [
     "_encode_rules",
     "_segment_merge",
     "_encode_worker",
+    "_encode_document",
     "_encoder",
+    "_decoder",
+    "_json_outline",
+    "_model_reader",
+    "_rank_rules",
 ]
 
 

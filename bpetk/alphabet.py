@@ -77,3 +77,14 @@ def from_byte_level(text: str) -> bytes:
         raise ValueError(
             f"{text[at]!r} (U+{ord(text[at]):04X}) at position {at} of {text!r} is not a byte-level character"
         ) from None
+
+
+def is_byte_level(text: str) -> bool:
+    """Whether all characters of a text are of the alphabet.
+
+    Examples
+    --------
+    >>> is_byte_level("Ġthe"), is_byte_level("漢")
+    (True, False)
+    """
+    return all(char in CHAR_TO_BYTE for char in text)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from functools import cache
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from bpetk import unicode_tables
 from bpetk.unicode_tables import Ranges
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 _LIMIT = 0x110000
 
@@ -89,6 +91,8 @@ def shorthand(letter: str, in_class: bool) -> Ranges:
 
 def classify(sets: Sequence[Ranges]) -> tuple[npt.NDArray[np.uint32], list[list[int]]]:
     """Return the class of every code point, and for every set the classes it is made of."""
+    import numpy as np  # here: most users of sets need no tables
+
     edges = sorted(
         {0, *(edge for found in sets for start, end in found for edge in (start, end + 1))} - {_LIMIT}
     )

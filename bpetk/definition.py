@@ -11,6 +11,15 @@ from bpetk.model import BpeModel
 Section = Mapping[str, Any] | None
 
 
+BYTE_LEVEL_DECODER: Mapping[str, Any] = {
+    "type": "ByteLevel",
+    "add_prefix_space": True,
+    "trim_offsets": True,
+    "use_regex": True,
+}
+"""The decoder of a tokenizer that was trained, as the reference writes it."""
+
+
 @dataclass(frozen=True)
 class Sections:
     """The parts of a ``tokenizer.json`` besides the model and the added tokens, as the reference writes them.
@@ -21,6 +30,8 @@ class Sections:
         Objects, or None. ``pre_tokenizer`` None means that the scheme of the model says it.
     truncation, padding
         Kept for the file, never applied.
+    model
+        Settings of the model that have no effect but belong to the file.
     """
 
     normalizer: Section = None
@@ -29,6 +40,7 @@ class Sections:
     decoder: Section = None
     truncation: Section = None
     padding: Section = None
+    model: Section = None
 
 
 @dataclass(frozen=True)
@@ -57,3 +69,12 @@ class Definition:
     format: str = "trained"
     source: str = ""
     training: Mapping[str, Any] | None = None
+
+    @property
+    def stages(self) -> tuple[Section, Section, Section, Section]:
+        """Normalizer, pre-tokenizer, post-processor and decoder, with what the model says where a section is absent."""
+        sections = self.sections
+        decoder = sections.decoder
+        if decoder is None and self.format == "trained":
+            decoder = BYTE_LEVEL_DECODER
+        return sections.normalizer, sections.pre_tokenizer or self.model.scheme.to_hf(), sections.post_processor, decoder

@@ -6,9 +6,9 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
-from bpetk.alphabet import CHAR_TO_BYTE, from_byte_level, to_byte_level
+from bpetk.alphabet import BYTE_TO_CHAR, CHAR_TO_BYTE, from_byte_level, to_byte_level
 from bpetk.errors import ConfigError
 from bpetk.pretokenizers import Scheme
 from bpetk.special_tokens import AddedToken
@@ -102,6 +102,9 @@ class BpeModel:
     unk_token: str | None = None
     fuse_unk: bool = False
 
+    # INVARIANT: holds the vocabulary that follows from the fields; not part of a model's identity.
+    _packed: ClassVar[tuple[bytes, Sequence[int], bytes] | None] = None
+
     def __post_init__(self) -> None:
         """Bring the fields to their final types; check what can be checked without walking the merges."""
         put = object.__setattr__
@@ -132,9 +135,30 @@ class BpeModel:
         if len(lengths) > 1:
             raise ConfigError(f"left, right, new and counts differ in length: {sorted(lengths)}")
 
+    def keep_packed(self, blob: bytes, offsets: Sequence[int], flags: bytes) -> None:
+        """Take the vocabulary as a reader packed it, so that it need not be made of the merges.
+
+        Parameters
+        ----------
+        blob, offsets
+            As in ``table``, for the ids that the vocabulary of the file has (uint32 offsets).
+        flags
+            For each id 0 if there is no token, and bits 4 if it is a byte or the result of a merge.
+        """
+        object.__setattr__(self, "_packed", (blob, offsets, flags))
+
     @cached_property
     def tokens(self) -> dict[int, bytes]:
         """Model tokens by id, in id order; ``extra_tokens`` are among them."""
+        if self._packed is not None:
+            blob, offsets, flags = self._packed
+            inside = {self.added_ids[content] for content in self.special_tokens}
+            inside -= {id for _, id in self.extra_tokens}
+            return {
+                id: blob[offsets[id] : offsets[id + 1]]
+                for id, flag in enumerate(flags)
+                if flag and (flag & 4 or id not in inside)
+            }
         found = {id: bytes([byte]) for byte, id in enumerate(self.byte_ids) if id >= 0}
         found |= {id: _token_bytes(text) for text, id in self.extra_tokens}
         # One pass for a trained model; files made elsewhere may use a token before the merge that makes it.
@@ -207,6 +231,63 @@ class BpeModel:
         return {id: content_bytes(content) for content, id in self.added_ids.items()} | self.tokens
 
     @cached_property
+    def table(self) -> tuple[bytes, array[int]]:
+        """The bytes of all ids one after the other, and where each begins (uint32, one more than ids).
+
+        An id that is not in the vocabulary has no bytes.
+        """
+        if (packed := self._packed_table()) is not None:
+            return packed
+        tokens, n = self.token_bytes, max(self.token_bytes, default=-1) + 1
+        offsets = array("I", bytes(4 * (n + 1)))
+        at = 0
+        for id in range(n):
+            at += len(tokens.get(id, b""))
+            offsets[id + 1] = at
+        return b"".join(tokens.get(id, b"") for id in range(n)), offsets
+
+    def _packed_table(self) -> tuple[bytes, array[int]] | None:
+        """Append the added tokens to the packed vocabulary, if they all follow it."""
+        if self._packed is None:
+            return None
+        blob, packed, flags = self._packed
+        inside = {*self.special_tokens, *(text for text, _ in self.extra_tokens)}
+        outside = {token.id: token for token in self.added_tokens if token.content not in inside}
+        outside = {id: token for id, token in outside.items() if id >= len(flags) or not flags[id]}
+        if outside and min(outside) < len(flags):
+            return None
+        parts, offsets = [blob], array("I", bytes(packed))  # type: ignore[arg-type]
+        for id in range(len(flags), max(outside, default=-1) + 1):
+            content = _token_bytes(outside[id].content) if id in outside else b""
+            parts.append(content)
+            offsets.append(offsets[-1] + len(content))
+        return b"".join(parts), offsets
+
+    def string_id(self, text: str) -> int | None:
+        """Find an entry of the vocabulary by its text in files."""
+        extra = self._extra_ids
+        if (id := extra.get(text)) is not None:
+            return id
+        if text in self.special_tokens:
+            return self.added_ids[text]
+        try:
+            return self.vocab.get(from_byte_level(text))
+        except ValueError:
+            return None
+
+    @cached_property
+    def _extra_ids(self) -> dict[str, int]:
+        return dict(self.extra_tokens)
+
+    @cached_property
+    def last_byte_ids(self) -> tuple[int, ...]:
+        """Id of each byte at the end of a pretoken; differs from ``byte_ids`` with an end-of-word suffix."""
+        if not self.end_of_word_suffix:
+            return tuple(self.byte_ids)
+        found = (self.string_id(char + self.end_of_word_suffix) for char in BYTE_TO_CHAR)
+        return tuple(-1 if id is None else id for id in found)
+
+    @cached_property
     def merge_ids(self) -> list[tuple[int, int]]:
         """Ids of the parts of each merge, in rank order."""
         return list(zip(self.left, self.right, strict=True))
@@ -225,7 +306,7 @@ class BpeModel:
     @cached_property
     def n_vocab(self) -> int:
         """Highest id + 1; 0 for an empty model."""
-        return max(self.token_bytes, default=-1) + 1
+        return len(self.table[1]) - 1 if self._packed is not None else max(self.token_bytes, default=-1) + 1
 
     def _identity(self) -> tuple[Any, ...]:
         merges = tuple(bytes(memoryview(part)) for part in (self.left, self.right, self.new))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A tokenizer as a directory: saved completely or not at all, and loaded again."""
+"""A tokenizer as a directory: saved completely or not at all."""
 
 from __future__ import annotations
 
@@ -9,30 +9,23 @@ import platform
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from bpetk.errors import ModelFileError, OutputError
-from bpetk.interop.huggingface import (
-    check_roles,
-    from_tokenizer_json,
-    merge_lines,
-    roles_from_config,
-    to_tokenizer_json,
-    to_vocab_and_merges,
-    tokenizer_config,
-)
+from bpetk.definition import Definition
+from bpetk.errors import OutputError
+from bpetk.interop.gpt2 import merge_lines, to_vocab_and_merges
+from bpetk.interop.huggingface import to_tokenizer_json
+from bpetk.interop.loading import MANIFEST_FORMAT, load_definition
+from bpetk.interop.tokenizer_config import check_roles, tokenizer_config
 from bpetk.model import BpeModel
 from bpetk.pretokenizers import UNICODE_VERSION
 from bpetk.report import TrainReport
 
-T = TypeVar("T")
-
-FORMAT = "bpetk-tokenizer"
 FORMAT_VERSION = 1
 FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "manifest.json")
 """The files that a saved tokenizer may have; saving removes those of them that the new one lacks."""
@@ -49,7 +42,7 @@ class SavedTokenizer:
 
 def save_tokenizer(
     directory: str | os.PathLike[str],
-    model: BpeModel,
+    definition: Definition | BpeModel,
     *,
     roles: Mapping[str, str] | None = None,
     report: TrainReport | None = None,
@@ -65,14 +58,14 @@ def save_tokenizer(
     ----------
     directory
         Made if absent, parents included. One that a former save made is replaced file by file.
-    model
-        The model.
+    definition
+        The tokenizer, or the model of a trained one.
     roles
-        Special token for each of ``bos``, ``eos``, ``pad``, ``unk`` that there is.
+        Special token for each of ``bos``, ``eos``, ``pad``, ``unk`` that there is; by default the definition's.
     report
         How the model was trained, for the manifest.
     training
-        The manifest's training block of a loaded model, kept when there is no report.
+        The manifest's training block where there is no report; by default the definition's.
     overwrite
         Write also into a directory that holds other things. Files of other names stay.
 
@@ -84,7 +77,14 @@ def save_tokenizer(
         If a role is unknown or its token is not a special token of the model.
     """
     target = Path(directory)
-    files = _render(model, check_roles(model, roles or {}), report, training)
+    if isinstance(definition, BpeModel):
+        definition = Definition(definition)
+    definition = replace(
+        definition,
+        roles=check_roles(definition.model, definition.roles if roles is None else roles),
+        training=definition.training if training is None else training,
+    )
+    files = _render(definition, report)
     exists = check_target(target, overwrite)
     try:
         if exists:
@@ -98,83 +98,25 @@ def save_tokenizer(
 
 
 def load_tokenizer(path: str | os.PathLike[str]) -> SavedTokenizer:
-    """Read a tokenizer from a directory or from a ``tokenizer.json`` alone.
-
-    Parameters
-    ----------
-    path
-        A directory with ``tokenizer.json``; roles and provenance are read if their files are there. Or a file
-        of that format under any name.
-
-    Raises
-    ------
-    ModelFileError
-        If a file is missing, unreadable or malformed, or holds something that cannot be reproduced exactly;
-        the message names the file and the field.
-    """
-    path = Path(path)
-    if not path.is_dir():
-        return SavedTokenizer(_parse(path, from_tokenizer_json), {}, None)
-    if not (path / "tokenizer.json").exists():
-        raise ModelFileError(f"{str(path)!r} holds no tokenizer.json")
-    model = _parse(path / "tokenizer.json", from_tokenizer_json)
-    roles: dict[str, str] = {}
-    if (path / "tokenizer_config.json").exists():
-        roles = _parse(path / "tokenizer_config.json", roles_from_config)
-        special = {token.content for token in model.added_tokens if token.special}
-        for role, content in roles.items():
-            if content not in special:
-                name = str(path / "tokenizer_config.json")
-                raise ModelFileError(
-                    f"{name}: {role}_token: {content!r} is not a special token of tokenizer.json"
-                )
-    training = None
-    if (path / "manifest.json").exists():
-        training = _parse(path / "manifest.json", _training_block)
-    return SavedTokenizer(model, roles, training)
+    """Read a tokenizer; see `bpetk.interop.loading.load_definition`."""
+    definition = load_definition(path)
+    training = None if definition.training is None else dict(definition.training)
+    return SavedTokenizer(definition.model, dict(definition.roles), training)
 
 
-def _training_block(manifest: Any) -> dict[str, Any] | None:
-    """Return the provenance of a manifest of ours; other programs have manifests too."""
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        return None
-    training = manifest.get("training")
-    if training is not None and not isinstance(training, dict):
-        raise ModelFileError("training: expected an object or null")
-    return training
-
-
-def _parse(path: Path, read: Callable[[Any], T]) -> T:
-    try:
-        data = json.loads(path.read_bytes().decode("utf-8"))
-    except OSError as error:
-        raise ModelFileError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ModelFileError(f"{path}: not UTF-8 at byte {error.start}") from error
-    except json.JSONDecodeError as error:
-        raise ModelFileError(f"{path}: not JSON: {error}") from error
-    except (RecursionError, ValueError) as error:  # nested too deeply; a number with too many digits
-        raise ModelFileError(f"{path}: not usable JSON: {error}") from error
-    try:
-        return read(data)
-    except ModelFileError as error:
-        raise ModelFileError(f"{path}: {error}") from error
-    except RecursionError as error:
-        raise ModelFileError(f"{path}: nested too deeply") from error
-
-
-def _render(
-    model: BpeModel, roles: Mapping[str, str], report: TrainReport | None, training: Mapping[str, Any] | None
-) -> dict[str, bytes]:
+def _render(definition: Definition, report: TrainReport | None) -> dict[str, bytes]:
     """Give the content of each file; the manifest, which vouches for the others, is last."""
+    config = tokenizer_config(
+        definition.model, definition.roles, pre_tokenizer=definition.sections.pre_tokenizer
+    )
     texts = {
-        "tokenizer.json": json.dumps(to_tokenizer_json(model), ensure_ascii=False, indent=2),
-        "tokenizer_config.json": _pretty(tokenizer_config(model, roles)),
+        "tokenizer.json": json.dumps(to_tokenizer_json(definition), ensure_ascii=False, indent=2),
+        "tokenizer_config.json": _pretty(config),
     }
-    if pair := to_vocab_and_merges(model):
+    if pair := to_vocab_and_merges(definition):
         texts |= {"vocab.json": pair[0], "merges.txt": pair[1]}
     files = {name: text.encode() for name, text in texts.items()}
-    files["manifest.json"] = _pretty(_manifest(model, roles, report, training, files)).encode()
+    files["manifest.json"] = _pretty(_manifest(definition, report, files)).encode()
     return files
 
 
@@ -183,13 +125,9 @@ def _pretty(value: Any) -> str:
 
 
 def _manifest(
-    model: BpeModel,
-    roles: Mapping[str, str],
-    report: TrainReport | None,
-    training: Mapping[str, Any] | None,
-    files: Mapping[str, bytes],
+    definition: Definition, report: TrainReport | None, files: Mapping[str, bytes]
 ) -> dict[str, Any]:
-    timing = None
+    model, training, timing = definition.model, definition.training, None
     if report is not None:
         values = report.to_dict()
         timing = values.pop("timing")
@@ -200,7 +138,7 @@ def _manifest(
             "results": {k: v for k, v in values.items() if k != "inputs"},
         }
     return {
-        "format": FORMAT,
+        "format": MANIFEST_FORMAT,
         "format_version": FORMAT_VERSION,
         "versions": {
             "bpetk": _version("bpetk"),
@@ -216,11 +154,13 @@ def _manifest(
         "vocab_size": model.vocab_size,
         "n_vocab": model.n_vocab,
         "special_tokens": {token.content: token.id for token in model.added_tokens},
-        "roles": dict(roles),
+        "roles": dict(definition.roles),
+        # Whether the merges stand for ranks; tokenizer.json cannot say it.
+        "ranks": model.ranks,
         # Over the lines of merges.txt without its first, whether or not that file is written.
         "merges": {"count": len(model.new), "sha256": _sha256(merge_lines(model).encode())},
         "files": {name: {"bytes": len(data), "sha256": _sha256(data)} for name, data in files.items()},
-        "training": training,
+        "training": None if training is None else dict(training),
         "timing": timing,
     }
 
@@ -267,7 +207,7 @@ def _is_ours(target: Path) -> bool:
         manifest = json.loads((target / "manifest.json").read_bytes())
     except (OSError, ValueError, RecursionError):
         return False
-    return isinstance(manifest, dict) and manifest.get("format") == FORMAT
+    return isinstance(manifest, dict) and manifest.get("format") == MANIFEST_FORMAT
 
 
 def _create(target: Path, files: Mapping[str, bytes]) -> None:

@@ -8,11 +8,27 @@ import random
 CHARACTERS = (
     "a b c s t r e v l d m L S T R A B D é É ß ſ K ª ʰ 中 文 㐀 鿿 々 漢 あ ア ー 한 ǅ Σ я א "
     "0 1 2 9 １ ² Ⅷ ½ 〇 ' ' ' ’ , . ! / / - _ # $ © 、 。 ， “ … （ 😀 \U00020000 \U0002ebf0 \u0301 \u0903 "
-    "\u20dd \u200d \ufe0f \x00 \x7f \ufffd \ufeff \u200b \u0378 \ue000 \U000e0100 \U0010ffff"
+    "\u20dd \u200d \ufe0f \x00 \x7f \ufffd \ufeff \u200b \u0378 \ue000 \U000e0100 \U0010ffff "
+    # Han that is no letter or not in its main block, kana that are no letters, and the borders of both.
+    "⺀ ⼀ 〡 〆 〻 豈 \U00016ff0 \u4e00 \u9fa5 \u9fa6 \u3040 \u3099 ゛ ・ ゠ ヿ ｱ Ａ ０ ① \x01 \x1f"
 ).split(" ")
 WHITE = "\n \n \r \t \v \f \x85 \xa0 \u1680 \u2028 \u3000 \u202f".split(" ") + [" "] * 6
 PARTS = [*CHARACTERS, *WHITE, "  ", "    ", "\n\n", "\r\n", "\n  ", " \n", "!\n", "/\n/"]
-PARTS += ["'s", "'ll", "'Re", "'ſ", "123", "1234567"]
+PARTS += [
+    "'s",
+    "'ll",
+    "'Re",
+    "'ſ",
+    "123",
+    "1234567",
+    "\r\n\r\n",
+    "!\r\n",
+    "\u3000\u3000",
+    "１２３４",
+    "漢A",
+    "a中AB",
+    "!\n//",
+]
 # No character but these: UTF-8 that is wrong in each of the ways there are.
 BROKEN = [
     *(b"\x80", b"\xbf", b"\xc0\x80", b"\xc1\xbf", b"\xc3", b"\xe4\xb8", b"\xe4\xb8\xad\xad", b"\xe0\x9f\xbf"),

@@ -10,6 +10,7 @@ merged;
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from heapq import heapify, heappop, heappush
 from itertools import pairwise
 
 from bpetk.reference import scan
@@ -34,6 +35,45 @@ def merge_word(word: bytes, byte_ids: Sequence[int], merges: Merges) -> list[int
             return symbols
         _, i = min(ranked)
         symbols[i : i + 2] = [merges[symbols[i], symbols[i + 1]][1]]
+
+
+def merge_symbols(symbols: list[int], rules: Mapping[tuple[int, int], tuple[int, int]]) -> list[int]:
+    """Merge neighbours, lowest rank first, of equal ranks leftmost first; time n log n.
+
+    Parameters
+    ----------
+    symbols
+        Ids of the bytes of one pretoken; overwritten.
+    rules
+        Pair of ids to (rank, new id).
+
+    Examples
+    --------
+    >>> merge_symbols([98, 97, 97, 97], {(97, 97): (0, 256)})
+    [98, 256, 97]
+    """
+    n = len(symbols)
+    after = list(range(1, n + 1))
+    before = list(range(-1, n - 1))
+    heap = [(rules[pair][0], i) for i, pair in enumerate(pairwise(symbols)) if pair in rules]
+    heapify(heap)
+    while heap:
+        rank, i = heappop(heap)
+        j = after[i]
+        # INVARIANT: a symbol merged into its left neighbour is -1, which no rule has; its old entries die.
+        rule = rules.get((symbols[i], symbols[j])) if j < n else None
+        if rule is None or rule[0] != rank:
+            continue
+        symbols[i], symbols[j] = rule[1], -1
+        k = after[i] = after[j]
+        if k < n:
+            before[k] = i
+            if right := rules.get((symbols[i], symbols[k])):
+                heappush(heap, (right[0], i))
+        h = before[i]
+        if h >= 0 and (left := rules.get((symbols[h], symbols[i]))):
+            heappush(heap, (left[0], h))
+    return [symbol for symbol in symbols if symbol >= 0]
 
 
 def cut_special(text: str, special: Mapping[str, int]) -> Iterator[str | int]:

@@ -4,7 +4,8 @@ Every rule is a function of the text and a position ``i``; it returns where the 
 The first case that applies wins. A "run" is the longest stretch of characters of one kind.
 
 Characters are of exactly one of four kinds: letter (L), number (N), white space, and other: punctuation, symbols,
-marks, controls, emoji, unassigned code points, and bytes that are not UTF-8.
+marks, controls, emoji, unassigned code points, and bytes that are not UTF-8. Some schemes move marks or Han
+characters to another kind, or tell signs (punctuation and symbols) from the rest of the others.
 """
 
 from __future__ import annotations
@@ -37,6 +38,29 @@ def _is_space(char: str) -> bool:
 
 def _is_other(char: str) -> bool:
     return not (_is_letter(char) or _is_number(char) or _is_space(char))
+
+
+def _is_mark(char: str) -> bool:
+    return _category(char)[0] == "M"
+
+
+def _is_sign(char: str) -> bool:
+    return _category(char)[0] in "PS"
+
+
+@lru_cache(maxsize=1 << 16)
+def _is_han(char: str) -> bool:
+    """Script Han: also 々, 〇, 〡, radicals, and two marks."""
+    return unicode_tables.script(ord(char)) == "Hani"
+
+
+def _is_han_or_kana(char: str) -> bool:
+    """Whether deepseek_v3 cuts out runs of it; a few of these are marks, signs or unassigned."""
+    return "\u4e00" <= char <= "\u9fa5" or "\u3040" <= char <= "\u30ff"
+
+
+def _is_ascii_letter(char: str) -> bool:
+    return "A" <= char <= "Z" or "a" <= char <= "z"
 
 
 def _is_upper(char: str) -> bool:
@@ -101,18 +125,24 @@ def _gpt2(text: str, i: int) -> int:
     return _space(text, i)
 
 
-def _cl100k(text: str, i: int, max_numbers: int = 3, space: Rule = _space_or_lines) -> int:
+def _cl100k(
+    text: str,
+    i: int,
+    max_numbers: int = 3,
+    space: Rule = _space_or_lines,
+    is_letter: Callable[[str], bool] = _is_letter,
+) -> int:
     if (end := _contraction(text, i)) > i:
         return end
-    if _is_letter(text[i]):
-        return _run(text, i, _is_letter)
-    if _joins_word(text, i) and i + 1 < len(text) and _is_letter(text[i + 1]):
-        return _run(text, i + 1, _is_letter)
+    if is_letter(text[i]):
+        return _run(text, i, is_letter)
+    if _joins_word(text, i) and i + 1 < len(text) and is_letter(text[i + 1]):
+        return _run(text, i + 1, is_letter)
     if _is_number(text[i]):
         return min(_run(text, i, _is_number), i + max_numbers)
     k = _past_blank(text, i)
-    if _is_other(text[k]):
-        end = _run(text, k, _is_other)
+    if _is_other(text[k]) and not is_letter(text[k]):
+        end = _run(text, k, lambda char: _is_other(char) and not is_letter(char))
         return _run(text, end, lambda char: char in "\r\n")
     return space(text, i)
 
@@ -129,36 +159,94 @@ def _qwen2(text: str, i: int) -> int:
     return _cl100k(text, i, max_numbers=1)
 
 
-def _word_ending_lower(text: str, start: int) -> int:
-    """Upper part, then at least one of the lower part; start if there is no such word."""
-    end = _run(text, start, _is_upper)
-    if end < len(text) and _is_lower(text[end]):
-        return _run(text, end, _is_lower)
+def _qwen3_5(text: str, i: int) -> int:
+    return _cl100k(text, i, max_numbers=1, is_letter=lambda char: _is_letter(char) or _is_mark(char))
+
+
+def _cased_word(text: str, start: int, no_han: bool, *, lower_required: bool) -> int:
+    """Upper part, then lower part; start if there is no such word.
+
+    Either the lower part must have a character (the word ends in it), or the upper part.
+    """
+
+    def upper(char: str) -> bool:
+        return _is_upper(char) and not (no_han and _is_han(char))
+
+    def lower(char: str) -> bool:
+        return _is_lower(char) and not (no_han and _is_han(char))
+
+    end = _run(text, start, upper)
+    if not lower_required:
+        return _run(text, end, lower) if end > start else start
+    if end < len(text) and lower(text[end]):
+        return _run(text, end, lower)
     # The upper run took everything: give back until its last character can count as lower.
-    while end > start and not _is_lower(text[end - 1]):
+    while end > start and not lower(text[end - 1]):
         end -= 1
     return end
 
 
-def _word_starting_upper(text: str, start: int) -> int:
-    """At least one of the upper part, then the lower part; start if there is no such word."""
-    end = _run(text, start, _is_upper)
-    return _run(text, end, _is_lower) if end > start else start
-
-
-def _o200k(text: str, i: int) -> int:
+def _o200k(
+    text: str, i: int, max_numbers: int = 3, tail: str = "\r\n/", endings: bool = True, no_han: bool = False
+) -> int:
     starts = [i + 1, i] if _joins_word(text, i) else [i]
-    for word in (_word_ending_lower, _word_starting_upper):
+    for lower_required in (True, False):
         for start in starts:
-            if (end := word(text, start)) > start:
-                return _contraction(text, end)
+            if (end := _cased_word(text, start, no_han, lower_required=lower_required)) > start:
+                return _contraction(text, end) if endings else end
     if _is_number(text[i]):
-        return min(_run(text, i, _is_number), i + 3)
+        return min(_run(text, i, _is_number), i + max_numbers)
     k = _past_blank(text, i)
     if _is_other(text[k]):
         end = _run(text, k, _is_other)
-        return _run(text, end, lambda char: char in "\r\n/")
+        return _run(text, end, lambda char: char in tail)
     return _space_or_lines(text, i)
+
+
+def _tekken(text: str, i: int) -> int:
+    return _o200k(text, i, max_numbers=1, endings=False)
+
+
+def _kimi_k2(text: str, i: int) -> int:
+    if _is_han(text[i]):
+        return _run(text, i, _is_han)
+    return _o200k(text, i, tail="\r\n", no_han=True)
+
+
+def _deepseek_v3(text: str, i: int) -> int:
+    if _is_number(text[i]):
+        return min(_run(text, i, _is_number), i + 3)
+    # Numbers are cut out first, then runs of Han and kana; these runs, and what stands between two of them, are then
+    # cut as texts of their own.
+    cjk = _is_han_or_kana(text[i])
+
+    def here(char: str) -> bool:
+        return _is_han_or_kana(char) == cjk and not _is_number(char)
+
+    def word(char: str) -> bool:
+        return here(char) and (_is_letter(char) or _is_mark(char))
+
+    def sign(char: str) -> bool:
+        return here(char) and _is_sign(char)
+
+    def neither(char: str) -> bool:
+        return here(char) and not (word(char) or sign(char) or _is_space(char))
+
+    if text[i] < "\x7f" and sign(text[i]) and (end := _run(text, i + 1, _is_ascii_letter)) > i + 1:
+        return end
+    if word(text[i]):
+        return _run(text, i, word)
+    if text[i] not in "\r\n" and not sign(text[i]) and (end := _run(text, i + 1, word)) > i + 1:
+        return end
+    k = _past_blank(text, i)
+    if sign(text[k]):
+        return _run(text, _run(text, k, sign), lambda char: char in "\r\n" and here(char))
+    if _is_space(text[i]):
+        end = _run(text, i, _is_space)
+        return i + _space_or_lines(text[i : end + 1 if end < len(text) and here(text[end]) else end], 0)
+    # No pattern matches: a gap, up to the character that stands before a word.
+    end = _run(text, i, neither)
+    return end - 1 if end > i + 1 and end < len(text) and word(text[end]) else end
 
 
 _RULES: dict[str, Rule] = {
@@ -166,7 +254,11 @@ _RULES: dict[str, Rule] = {
     "cl100k": _cl100k,
     "cl100k_tiktoken": _cl100k_tiktoken,
     "qwen2": _qwen2,
+    "qwen3_5": _qwen3_5,
     "o200k": _o200k,
+    "tekken": _tekken,
+    "kimi_k2": _kimi_k2,
+    "deepseek_v3": _deepseek_v3,
     "whitespace": lambda text, i: _run(text, i, lambda char: not _is_space(char)),
     "none": lambda text, i: len(text),
 }

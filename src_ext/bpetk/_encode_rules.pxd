@@ -49,17 +49,19 @@ cdef struct Rules:
     uint32_t whole_mask     # slots - 1
     uint32_t whole_longest
     const uint8_t* blob
-    const uint64_t* offsets
+    const uint32_t* offsets
     uint32_t n_ids
 
 cdef class EncodeRules:
     cdef Rules rules
     cdef object _blob
     cdef object _offsets
-    cdef size_t _pair_bytes
+    cdef void* _arena        # all tables but the last two kinds
+    cdef size_t _arena_bytes
     cdef size_t _pattern_bytes
     cdef size_t _whole_bytes
     cdef bint frozen
+    cdef int _lay_out(self, size_t pair_bytes) except -1
     cdef int _build_pairs(self, const uint32_t[::1] left, const uint32_t[::1] right, const uint32_t[::1] new) except -1
     cdef int _build_filter(self, const uint32_t[::1] left, const uint32_t[::1] right) except -1
     cdef int _build_chars(self, uint32_t* completed) noexcept nogil

@@ -16,7 +16,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from bpetk._native cimport (
-    hash_bytes, kNoRank, mem_alloc, mem_free, pair_insert, pair_rank,
+    hash_bytes, kNoRank, mem_alloc, mem_alloc_huge, mem_free, mem_free_huge, pair_insert, pair_rank,
 )
 
 cdef enum:
@@ -128,13 +128,14 @@ cdef uint32_t find_whole(const Rules* r, const uint8_t* t, size_t n) noexcept no
 cdef class EncodeRules:
     """Immutable tables of one model.
 
-    blob, offsets: bytes of all tokens by id, uint64 offsets [n_ids + 1]. byte_ids, last_ids: int64 [256], -1 for none.
+    blob, offsets: bytes of all tokens by id, uint32 offsets [n_ids + 1]. byte_ids, last_ids: int64 [256], -1 for none.
     left, right, new: uint32 by rank.
     """
 
     def __cinit__(self):
         memset(&self.rules, 0, sizeof(Rules))
-        self._pair_bytes = self._pattern_bytes = self._whole_bytes = 0
+        self._arena_bytes = self._pattern_bytes = self._whole_bytes = 0
+        self._arena = NULL
 
     def __init__(
         self, blob, offsets, byte_ids, last_ids, const uint32_t[::1] left, const uint32_t[::1] right,
@@ -142,7 +143,7 @@ cdef class EncodeRules:
     ):
         cdef Rules* r = &self.rules
         cdef const uint8_t[::1] bytes_view
-        cdef const uint64_t[::1] offsets_view = offsets
+        cdef const uint32_t[::1] offsets_view = offsets
         cdef int b
         cdef bint missing = False
         if self.frozen:
@@ -176,23 +177,43 @@ cdef class EncodeRules:
 
     def __dealloc__(self):
         cdef Rules* r = &self.rules
-        mem_free(r.pairs.slots, self._pair_bytes)
-        mem_free(r.result, (<size_t>r.n_rules + 1) * 4)
-        mem_free(r.square, 65536 * 4)
-        mem_free(r.bitmap, BITMAP_BYTES)
-        mem_free(r.guard, GUARD_BYTES)
-        mem_free(r.any_pattern, GUARD_BYTES)
+        mem_free_huge(self._arena, self._arena_bytes)
         mem_free(r.patterns, self._pattern_bytes)
-        mem_free(r.pattern_start, 65537 * 4)
-        mem_free(r.char_id, 65536 * 4)
         mem_free(r.whole, self._whole_bytes)
 
     def _checked(self, id):
         if id is None or id < 0:
-            return NO_ID
+            return 0xFFFFFFFF   # NO_ID
         if id >= self.rules.n_ids:
             raise ValueError(f"id {id} has no bytes")
         return id
+
+    cdef int _lay_out(self, size_t pair_bytes) except -1:
+        """Give all tables of known size their place in one piece of memory."""
+        cdef Rules* r = &self.rules
+        cdef uint8_t* at
+        self._arena_bytes = BITMAP_BYTES + 2 * GUARD_BYTES + 65600 * 4 + 2 * 65536 * 4 + pair_bytes + \
+            ((<size_t>r.n_rules + 16) & ~<size_t>15) * 4
+        self._arena = mem_alloc_huge(self._arena_bytes)
+        if self._arena == NULL:
+            raise MemoryError
+        at = <uint8_t*>self._arena
+        r.bitmap = <uint32_t*>at
+        at += BITMAP_BYTES
+        r.guard = <uint32_t*>at
+        at += GUARD_BYTES
+        r.any_pattern = <uint32_t*>at
+        at += GUARD_BYTES
+        r.pattern_start = <uint32_t*>at
+        at += 65600 * 4
+        r.square = <uint32_t*>at
+        at += 65536 * 4
+        r.char_id = <uint32_t*>at
+        at += 65536 * 4
+        r.pairs.slots = <uint64_t*>at
+        at += pair_bytes
+        r.result = <uint32_t*>at
+        return 0
 
     cdef int _build_pairs(
         self, const uint32_t[::1] left, const uint32_t[::1] right, const uint32_t[::1] new
@@ -201,13 +222,8 @@ cdef class EncodeRules:
         cdef uint32_t k, a, b, rank, n = r.n_ids
         cdef uint8_t x, y
         r.pairs.buckets = <uint32_t>(r.n_rules / 4) + 1
-        self._pair_bytes = <size_t>r.pairs.buckets * 64
-        r.pairs.slots = <uint64_t*>mem_alloc(self._pair_bytes)
-        r.result = <uint32_t*>mem_alloc((<size_t>r.n_rules + 1) * 4)
-        r.square = <uint32_t*>mem_alloc(65536 * 4)
-        if r.pairs.slots == NULL or r.result == NULL or r.square == NULL:
-            raise MemoryError
-        memset(r.pairs.slots, 0xFF, self._pair_bytes)
+        self._lay_out(<size_t>r.pairs.buckets * 64)
+        memset(r.pairs.slots, 0xFF, <size_t>r.pairs.buckets * 64)
         memset(r.square, 0xFF, 65536 * 4)
         for rank in range(r.n_rules):
             a, b, k = left[rank], right[rank], new[rank]
@@ -287,15 +303,9 @@ cdef class EncodeRules:
         cdef uint8_t[4] y
         cdef Pattern* more
         cdef Pattern* found = NULL
-        r.bitmap = <uint32_t*>mem_alloc(BITMAP_BYTES)
-        r.guard = <uint32_t*>mem_alloc(GUARD_BYTES)
-        r.any_pattern = <uint32_t*>mem_alloc(GUARD_BYTES)
-        r.pattern_start = <uint32_t*>mem_alloc(65537 * 4)
-        r.char_id = <uint32_t*>mem_alloc(65536 * 4)
         found = <Pattern*>PyMem_Malloc(room * sizeof(Pattern))
         try:
-            if completed == NULL or found == NULL or r.bitmap == NULL or r.guard == NULL or r.any_pattern == NULL or \
-                    r.pattern_start == NULL or r.char_id == NULL:
+            if completed == NULL or found == NULL:
                 raise MemoryError
             memset(r.char_id, 0xFF, 65536 * 4)
             if r.cuts:
@@ -388,6 +398,28 @@ cdef class EncodeRules:
             PyMem_Free(completed)
             PyMem_Free(found)
         return 0
+
+    def cut_points(self, data, *, bint ascii_too=False):
+        """Places in one pretoken of UTF-8 text where no merge can cross: what the encoder cuts at."""
+        cdef const uint8_t[::1] view = data
+        cdef size_t i = 0, n = view.shape[0]
+        cdef unsigned nx, ny
+        cdef const uint8_t* t
+        cdef list out = []
+        if not n or not self.rules.cuts:
+            return out
+        t = &view[0]
+        nx = char_length(t[0])
+        while i + nx < n:
+            ny = char_length(t[i + nx])
+            if i + nx + ny > n:
+                raise ValueError("not UTF-8")
+            if (ascii_too or t[i] >= 0x80 or t[i + nx] >= 0x80) and \
+                    not may_cross(&self.rules, t + i, nx, t + i + nx, ny):
+                out.append(i + nx)
+            i += nx
+            nx = ny
+        return out
 
     def find_only_whole(self, ids):
         """Take the tokens that merging does not give; they are found as whole pretokens, and never cut inside.

@@ -10,11 +10,16 @@ cdef enum:
     BATCH = 512         # segments that are looked up together
     JOBS = 16           # segments that are merged side by side
     ENDS = 512          # pretokens that are scanned at a time
+    CUTS = 2048         # segments that are cut before they are looked up
 
 cdef enum Failure:
     FINE = 0
     NO_MEMORY = 1
     UNKNOWN_BYTE = 2    # at error_at
+    INVALID_UTF8 = 3    # at error_at
+    SURROGATE = 4       # at character error_at
+    FORBIDDEN = 5       # disallowed text is in it
+    NEEDS_GENERAL = 6   # the text needs more than the native path does
 
 cdef struct Worker:
     const Rules* rules
@@ -24,11 +29,15 @@ cdef struct Worker:
     uint32_t* out           # [out_room]
     size_t out_room
     size_t n_out
+    bint no_cuts            # the text is not well-formed
+    bint no_cache           # neither look up nor keep
     bint count_only         # add up n_counted without keeping ids
     size_t n_counted
     int failure
     size_t error_at         # offset in the text of the call
     Scratch scratch
+    uint8_t* text           # [text_room] UTF-8 of a str
+    size_t text_room
     const uint8_t* base     # of the batch
     size_t base_at          # its offset in the text of the call
     size_t limit            # bytes readable from base
@@ -43,6 +52,9 @@ cdef struct Worker:
     uint32_t missed[BATCH]
     uint32_t side[BATCH][4]
     uint64_t ends[ENDS]
+    size_t n_cuts
+    size_t cut_from         # where the first of the cut segments begins, offset from base
+    uint32_t cuts[CUTS]     # end << 1 | it is a whole pretoken
     MergeJob jobs[JOBS]
 
 cdef Worker* worker_new(const Rules* r, int tier, int line_bits, const CacheEntry* seed) noexcept nogil

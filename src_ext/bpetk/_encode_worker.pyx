@@ -8,8 +8,8 @@ from libc.string cimport memcpy, memset
 
 from bpetk._encode_rules cimport BITMAP_BITS, NO_ID, Rules, find_whole, pattern_crosses
 from bpetk._native cimport (
-    CacheEntry, MergeJob, SegmentItem, cache_put, class_and_length, find_cached, kAskAgain, kCountShift, kElsewhere,
-    kLongKey, make_item, mem_alloc, mem_alloc_now, mem_free, merge_step, put_ids,
+    CacheEntry, MergeJob, SegmentItem, ascii_short, cache_put, class_and_length, find_cached, kAskAgain, kCountShift, kElsewhere,
+    kLongKey, make_item, mem_alloc, mem_alloc_huge, mem_free, mem_free_huge, merge_step, put_ids,
 )
 from bpetk._scanner cimport Scan, scan_next
 from bpetk._segment_merge cimport MERGE_DONE, MERGE_RUNS, Scratch, job_start, merge_segment, scratch_free, scratch_init
@@ -29,7 +29,7 @@ cdef Worker* worker_new(const Rules* r, int tier, int line_bits, const CacheEntr
     if w == NULL:
         return NULL
     w.rules, w.tier, w.line_bits = r, tier, line_bits
-    w.cache = <CacheEntry*>mem_alloc_now(cache_bytes, True)
+    w.cache = <CacheEntry*>mem_alloc_huge(cache_bytes)
     w.spill_room = LEAST_OUT
     w.spilled = <uint32_t*>mem_alloc(w.spill_room * 4)
     if w.cache == NULL or w.spilled == NULL or scratch_init(&w.scratch) != 0:
@@ -43,8 +43,9 @@ cdef Worker* worker_new(const Rules* r, int tier, int line_bits, const CacheEntr
 cdef void worker_free(Worker* w) noexcept nogil:
     if w == NULL:
         return
-    mem_free(w.cache, sizeof(CacheEntry) * 2 << w.line_bits)
+    mem_free_huge(w.cache, sizeof(CacheEntry) * 2 << w.line_bits)
     mem_free(w.out, w.out_room * 4)
+    mem_free(w.text, w.text_room)
     mem_free(w.spilled, w.spill_room * 4)
     scratch_free(&w.scratch)
     mem_free(w, sizeof(Worker))
@@ -118,7 +119,8 @@ cdef bint start_missed(Worker* w, MergeJob* job, uint32_t k) noexcept nogil:
     cdef uint32_t id, flag = 0
     cdef int state
     cdef size_t got
-    if r.whole_first:
+    # With dropout Hugging Face does not look for whole tokens either.
+    if r.whole_first and not w.scratch.drop_below:
         id = find_whole(r, t, n)
         if id != NO_ID:
             if item.place & 1:
@@ -185,6 +187,7 @@ cdef void drain(Worker* w) noexcept nogil:
     w.n_segments += n
     for i in range(n):
         found = find_cached(w.cache, w.items[i], &ask)
+        ask |= w.no_cache
         w.source[i] = <const uint32_t*>w.side[n_missed] if ask else found
         w.missed[n_missed] = <uint32_t>i
         n_missed += ask
@@ -208,7 +211,7 @@ cdef void drain(Worker* w) noexcept nogil:
         w.n_out = <size_t>(out - w.out)
     else:
         w.n_counted += <size_t>(out - w.out)
-    if w.scratch.drop_below:
+    if w.no_cache:
         return
     for k in range(n_missed):
         ids = w.side[k]
@@ -220,117 +223,177 @@ cdef void drain(Worker* w) noexcept nogil:
 # ---------------------------------------------------------------------------------------------------------------------
 # Pretokens to segments.
 
+# Length of a character by the upper half of its first byte, and the bytes that are then its own.
+cdef uint32_t[16] CHAR_LENGTH = [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 4]
+cdef uint32_t[5] CHAR_BYTES = [0, 0xFF, 0xFFFF, 0xFFFFFF, <uint32_t>0xFFFFFFFF]
 
-cdef inline void add_item(Worker* w, size_t start, size_t end, bint whole) noexcept nogil:
-    if w.n_items == BATCH:
+
+cdef void look_up(Worker* w) noexcept nogil:
+    """Turn the cut segments into ids."""
+    cdef size_t k, n = w.n_cuts, start = w.cut_from, end
+    cdef size_t upto
+    k = 0
+    while k < n:
+        upto = min(n, k + BATCH)
+        w.n_items = 0
+        while k < upto:
+            end = w.cuts[k] >> 1
+            make_item(w.cache, w.line_bits, w.base, start, end, w.limit, w.cuts[k] & 1, &w.items[w.n_items])
+            w.n_items += 1
+            start = end
+            k += 1
         drain(w)
-    make_item(w.cache, w.line_bits, w.base, start, end, w.limit, whole, &w.items[w.n_items])
-    w.n_items += 1
+        if w.failure:
+            break
+    w.n_cuts = 0
+    w.cut_from = start
 
 
-cdef void cut_pretoken(Worker* w, size_t start, size_t end) noexcept nogil:
-    """Cut a pretoken where no merge can cross; offsets from base."""
+cdef inline void add_segment(Worker* w, size_t end, bint whole) noexcept nogil:
+    if w.n_cuts == CUTS:
+        look_up(w)
+    w.cuts[w.n_cuts] = <uint32_t>(end << 1) | whole
+    w.n_cuts += 1
+
+
+cdef uint32_t raw_char_at_end(const uint8_t* t, size_t left) noexcept nogil:
+    """The character at t and up to three bytes more, fewer than four bytes being readable; one that is cut off counts
+    as its first byte."""
+    cdef uint32_t v = t[0], n = CHAR_LENGTH[t[0] >> 4]
+    if n <= left:
+        memcpy(&v, t, n)
+    return v
+
+
+cdef size_t cut_pretokens(Worker* w, size_t start, const uint64_t* ends, size_t n, size_t less) noexcept nogil:
+    """Cut the first pretoken, and those after it that begin outside ASCII, where no merge can cross. ends: less `less`
+    they are offsets from base. Returns how many pretokens were cut.
+
+    One pass over the characters, without a branch on what cannot be foreseen: whether to cut, and (nearly) where
+    pretokens end. All that the loop needs is in locals, because stores to the worker could change anything else."""
     cdef const Rules* r = w.rules
+    cdef const uint32_t* bitmap = r.bitmap
+    cdef const uint32_t* guard = r.guard
     cdef const uint8_t* t = w.base
-    cdef size_t i = start, first = start, before
-    cdef uint32_t x, y, h, g
-    cdef unsigned ny, nx
-    cdef bint ascii_too = end - start > SHORT, cut
-    cdef uint32_t bit
-    ny = char_at(t + i, end - i, &y)
-    nx = ny
-    x = y
-    i += ny
-    while i < end:
-        ny = char_at(t + i, end - i, &y)
+    cdef uint32_t* cuts = w.cuts
+    cdef size_t i = start, k = 0, m = w.n_cuts, limit = w.limit, end = ends[0] - less
+    cdef uint32_t y, h, g, size, last, cut, forced, fresh = 1, long_one = end - start > SHORT, x = 0, size_before = 0
+    last = 0
+    while True:
+        if i + 4 <= limit:
+            memcpy(&y, t + i, 4)
+        elif i < limit:
+            y = raw_char_at_end(t + i, limit - i)
+        else:
+            y = 0
+        forced = i == end
+        if forced & ((k + 1 == n) | ((y & 0x80) == 0)):
+            break
+        size = CHAR_LENGTH[y >> 4 & 15]
+        y &= CHAR_BYTES[size]
         h = (x * <uint32_t>0x9E3779B1 + y * <uint32_t>0x85EBCA6B) >> (32 - BITMAP_BITS)
-        g = <uint32_t>t[i - 1] << 8 | t[i]
-        bit = r.bitmap[h >> 5] >> (h & 31) & 1
-        cut = not bit and ((t[i - 1] | t[i]) >= 0x80 or ascii_too)
-        if cut and r.guard[g >> 5] >> (g & 31) & 1:
-            cut = not pattern_crosses(r, g, t + i - nx, nx, t + i, ny)
-        if cut:
-            add_item(w, first, i, False)
-            first = i
-        x, nx = y, ny
-        i += ny
-    add_item(w, first, end, first == start)
+        g = last << 8 | (y & 0xFF)
+        cut = ((bitmap[h >> 5] >> (h & 31) & 1) ^ 1) & (((last | y) >> 7 & 1) | long_one) & (i != start)
+        if guard[g >> 5] >> (g & 31) & 1:
+            if cut and not forced and i != start:
+                cut = not pattern_crosses(r, g, t + i - size_before, size_before, t + i, size)
+        cut |= forced
+        if m == CUTS:
+            w.n_cuts = m
+            look_up(w)
+            m = 0
+        cuts[m] = <uint32_t>(i << 1) | (forced & fresh)
+        m += cut
+        fresh = (fresh & (cut ^ 1)) | forced
+        k += forced
+        if forced:
+            long_one = ends[k] - less - end > SHORT
+        end = ends[k] - less
+        x = y
+        size_before = size
+        last = y >> (8 * size - 8)
+        i += size
+    w.n_cuts = m
+    add_segment(w, end, fresh)
+    return k + 1
 
 
-cdef inline unsigned char_at(const uint8_t* t, size_t left, uint32_t* raw) noexcept nogil:
-    """Length and bytes of the character at t; a first byte that promises more than there is gets what there is."""
-    cdef uint8_t b = t[0]
-    if b < 0x80:
-        raw[0] = b
+cdef inline size_t add_pretokens(
+    Worker* w, size_t start, const uint64_t* ends, size_t n, size_t less
+) noexcept nogil:
+    """Cut the next pretokens, at least one; returns how many."""
+    cdef size_t end = ends[0] - less, size = end - start
+    if not w.rules.cuts or w.no_cuts:
+        add_segment(w, end, True)
         return 1
-    if b < 0xE0:
-        if left >= 2:
-            raw[0] = b | <uint32_t>t[1] << 8
-            return 2
-    elif b < 0xF0:
-        if left >= 3:
-            raw[0] = b | <uint32_t>t[1] << 8 | <uint32_t>t[2] << 16
-            return 3
-    elif left >= 4:
-        raw[0] = b | <uint32_t>t[1] << 8 | <uint32_t>t[2] << 16 | <uint32_t>t[3] << 24
-        return 4
-    raw[0] = b
-    return 1
+    if size <= SHORT and start + 16 <= w.limit and ascii_short(w.base + start, size):
+        add_segment(w, end, True)
+        return 1
+    return cut_pretokens(w, start, ends, n, less)
 
 
-cdef inline bint is_ascii(const uint8_t* t, size_t n) noexcept nogil:
-    cdef uint8_t bits = 0
-    cdef size_t i
-    for i in range(n):
-        bits |= t[i]
-    return bits < 0x80
-
-
-cdef inline void add_pretoken(Worker* w, size_t start, size_t end) noexcept nogil:
-    if not w.rules.cuts or (end - start <= SHORT and is_ascii(w.base + start, end - start)):
-        add_item(w, start, end, True)
-    else:
-        cut_pretoken(w, start, end)
+cdef inline void set_base(Worker* w, const uint8_t* s, size_t base, size_t n, size_t at) noexcept nogil:
+    """Begin a batch at s + base; n bytes are readable from s."""
+    w.base, w.base_at, w.limit = s + base, at + base, n - base
+    w.n_cuts = w.cut_from = 0
 
 
 cdef int encode_pieces(Worker* w, const uint8_t* s, const uint64_t* ends, size_t n_pieces, size_t at) noexcept nogil:
-    cdef size_t i, start = 0, base = 0
+    cdef size_t i = 0, start = 0, base = 0, n
     if not n_pieces:
         return w.failure
-    w.base, w.base_at, w.limit = s, at, ends[n_pieces - 1]
-    for i in range(n_pieces):
+    n = ends[n_pieces - 1]
+    set_base(w, s, 0, n, at)
+    while i < n_pieces:
+        if ends[i] == start:
+            i += 1
+            continue
         if ends[i] - base > LONGEST_BATCH:
-            drain(w)
+            look_up(w)
             base = start
-            w.base, w.base_at, w.limit = s + base, at + base, ends[n_pieces - 1] - base
-        if ends[i] > start:
-            add_pretoken(w, start - base, ends[i] - base)
+            set_base(w, s, base, n, at)
+        add_pretokens(w, start - base, ends + i, 1, base)
         start = ends[i]
+        i += 1
         if w.failure:
             return w.failure
-    drain(w)
+    look_up(w)
     return w.failure
 
 
 cdef int encode_stretch(Worker* w, const uint8_t* s, size_t n, int scheme, size_t at) noexcept nogil:
     cdef Scan scan
-    cdef size_t count, k, start = 0, base
+    cdef size_t count, k, start = 0, base, taken
     scan.s, scan.n, scan.at, scan.scheme, scan.tier = s, n, 0, scheme, w.tier
     scan.line_stop = 0
     scan.lines = False
     while start < n:
         count = scan_next(&scan, w.ends, ENDS)
         base = start
-        w.base, w.base_at, w.limit = s + base, at + base, n - base
-        for k in range(count):
-            if w.ends[k] - base > LONGEST_BATCH and start > base:
-                drain(w)
-                base = start
-                w.base, w.base_at, w.limit = s + base, at + base, n - base
-            if scheme != SCHEME_WHITESPACE or not class_and_length(s + start, w.ends[k] - start) & WHITE:
-                add_pretoken(w, start - base, w.ends[k] - base)
-            start = w.ends[k]
-        drain(w)
+        set_base(w, s, base, n, at)
+        k = 0
+        if scheme == SCHEME_WHITESPACE:
+            while k < count:
+                if class_and_length(s + start, w.ends[k] - start) & WHITE:
+                    look_up(w)
+                    w.cut_from = w.ends[k] - base
+                else:
+                    add_pretokens(w, start - base, w.ends + k, 1, base)
+                start = w.ends[k]
+                k += 1
+        elif w.ends[count - 1] - base > LONGEST_BATCH:
+            while k < count:
+                look_up(w)
+                set_base(w, s, start, n, at)
+                add_pretokens(w, 0, w.ends + k, 1, start)
+                start = w.ends[k]
+                k += 1
+        else:
+            while k < count:
+                taken = add_pretokens(w, start - base, w.ends + k, count - k, base)
+                k += taken
+                start = w.ends[k - 1]
+        look_up(w)
         if w.failure:
             return w.failure
     return w.failure

@@ -1,27 +1,43 @@
-"""The encoder as Python sees it: tables and workers, one text or many, ids as buffers or lists."""
+"""The encoder as Python sees it: one model's tables, workers, documents in, ids as buffers or lists.
 
-from cpython.bytes cimport PyBytes_FromStringAndSize
-from cpython.list cimport PyList_New, PyList_SET_ITEM
-from cpython.ref cimport Py_INCREF
+Nothing here depends on how many threads there are, in which order they work, or what a cache holds.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_Check, PyBytes_GET_SIZE
+from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE, PyList_New, PyList_SET_ITEM
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.ref cimport Py_INCREF, PyObject
+from cpython.unicode cimport PyUnicode_Check
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
+from libcpp.atomic cimport atomic
 
-from bpetk._encode_rules cimport EncodeRules, NO_ID, Rules
+from bpetk._encode_document cimport (
+    TEXT_BYTES, TEXT_UCS1, TEXT_UCS2, TEXT_UCS4, TEXT_UTF8, Plan, Text, encode_document,
+)
+from bpetk._encode_rules cimport EncodeRules, Rules
 from bpetk._encode_worker cimport (
-    FINE, NO_MEMORY, UNKNOWN_BYTE, Worker, encode_pieces, encode_stretch, worker_free, worker_new, worker_room,
+    FINE, NO_MEMORY, Worker, encode_pieces, encode_stretch, worker_free, worker_new, worker_room,
 )
 from bpetk._native cimport (
-    CacheEntry, SegmentItem, cache_put, kCountShift, make_item, mem_alloc, mem_alloc_now, mem_free,
+    CacheEntry, Pool, PyUnicode_DATA, PyUnicode_GET_LENGTH, SegmentItem, cache_put, kCountShift, make_item, mem_alloc,
+    mem_alloc_huge, mem_free, mem_free_huge, str_kind,
 )
-from bpetk._scanner cimport best_tier, scheme_id, tier_id
+from bpetk._scanner cimport best_tier, safe_cut, scheme_id, tier_id
 from bpetk._segment_merge cimport Scratch, merge_segment, scratch_free, scratch_init
 
 cdef enum:
-    LINE_BITS = 17      # 2^17 lines of two entries: 8 MB a worker
+    LINE_BITS = 17              # 2^17 lines of two entries: 8 MB a worker
+    SEED_LONGEST = 15           # bytes of a segment that has a key
+    THREADS_FROM = 65536        # bytes of text from which more than one thread is worth starting
+    CHUNK_LEAST = 32768         # bytes of documents that a thread takes at a time
+    CHUNK_MOST = 1048576
+    FRAGMENT = 262144           # bytes of a part of a long document
+    SAMPLE = 16384              # bytes in which a safe place to cut is looked for
 
 
 cdef class IdBuffer:
-    """Ids of one call: a read-only buffer of uint32."""
+    """Ids of one call: a read-only buffer of uint32 (shape [n])."""
 
     cdef uint32_t* ids
     cdef size_t n
@@ -38,17 +54,15 @@ cdef class IdBuffer:
     def __getbuffer__(self, Py_buffer* view, int flags):
         self.shape[0], self.strides[0] = self.n, 4
         view.buf, view.obj, view.len, view.itemsize = self.ids, self, self.n * 4, 4
-        view.readonly, view.ndim, view.format = 1, 1, b"I"
+        view.readonly, view.ndim = 1, 1
+        view.format = b"I"
         view.shape, view.strides = self.shape, self.strides
         view.suboffsets = NULL
         view.internal = NULL
 
-    def __releasebuffer__(self, Py_buffer* view):
-        pass
-
 
 cdef class WorkerBox:
-    """A worker and the tables it works with."""
+    """Owner of a worker; keeps the tables alive that it works with."""
 
     cdef Worker* worker
     cdef EncodeRules rules
@@ -57,10 +71,92 @@ cdef class WorkerBox:
         worker_free(self.worker)
 
 
-cdef class Encoder:
-    """Encodes stretches of UTF-8 text with the rules of one model.
+cdef struct Chunk:
+    size_t first        # documents [first, stop)
+    size_t stop
+    int worker          # who encoded them, and where in its output
+    size_t at
+    size_t n
 
-    Immutable from outside, shared between threads without locks: a call takes an idle worker, or makes one.
+
+cdef struct Batch:
+    void* plan          # borrowed
+    int scheme
+    const Text* texts
+    int64_t* counts     # [documents] ids of each; -1 - failure if it failed
+    Chunk* chunks
+    size_t n_chunks
+    atomic[size_t]* next
+    Worker** workers
+    uint32_t* final
+
+
+cdef void work(void* context, int number) noexcept nogil:
+    cdef Batch* b = <Batch*>context
+    cdef Worker* w = b.workers[number]
+    cdef Chunk* c
+    cdef size_t k, i, before
+    cdef int failure
+    while True:
+        k = b.next.fetch_add(1)
+        if k >= b.n_chunks:
+            return
+        c = &b.chunks[k]
+        c.worker, c.at = number, w.n_out
+        for i in range(c.first, c.stop):
+            before = w.n_out + w.n_counted
+            failure = encode_document(w, <Plan>b.plan, b.texts[i], b.scheme)
+            if failure:
+                if w.count_only:
+                    w.n_counted = before
+                else:
+                    w.n_out = before
+                b.counts[i] = -1 - failure
+            else:
+                b.counts[i] = <int64_t>(w.n_out + w.n_counted - before)
+        c.n = w.n_out - c.at
+
+
+cdef void gather(void* context, int number) noexcept nogil:
+    """Copy what the workers made to its place; chunk.first is the place now."""
+    cdef Batch* b = <Batch*>context
+    cdef size_t k
+    while True:
+        k = b.next.fetch_add(1)
+        if k >= b.n_chunks:
+            return
+        memcpy(b.final + b.chunks[k].first, b.workers[b.chunks[k].worker].out + b.chunks[k].at, b.chunks[k].n * 4)
+
+
+cdef int text_of(object item, Text* text) except -1:
+    """Borrow the memory of a str or bytes."""
+    cdef int kind
+    if PyUnicode_Check(item):
+        kind = str_kind(item)
+        text.data, text.n = PyUnicode_DATA(item), PyUnicode_GET_LENGTH(item)
+        text.kind = TEXT_UTF8 if kind == 0 else TEXT_UCS1 if kind == 1 else TEXT_UCS2 if kind == 2 else TEXT_UCS4
+    elif PyBytes_Check(item):
+        text.data, text.n, text.kind = PyBytes_AS_STRING(item), PyBytes_GET_SIZE(item), TEXT_BYTES
+    else:
+        raise TypeError(f"text must be str or bytes, not {type(item).__name__}")
+    return 0
+
+
+cdef class Encoder:
+    """Encodes text with the rules of one model.
+
+    Immutable from outside and shared between threads without locks: a call takes idle workers, or makes them.
+
+    Parameters
+    ----------
+    rules
+        The model's tables.
+    scheme
+        Name of the native scheme, or None if pretokens come from outside.
+    whole_first
+        A whole pretoken that is a token becomes it, whatever the merges say.
+    hidden
+        Ids that are no entries of the model's vocabulary unless a merge makes them.
     """
 
     cdef EncodeRules rules
@@ -68,18 +164,20 @@ cdef class Encoder:
     cdef int line_bits
     cdef int scheme
     cdef list idle
+    cdef list ints
 
-    def __cinit__(self):
-        self.seed = NULL
-
-    def __init__(self, EncodeRules rules not None, str scheme, *, bint whole_first=False, hidden=(), int line_bits=LINE_BITS):
+    def __init__(
+        self, EncodeRules rules not None, str scheme, *, bint whole_first=False, hidden=(), int line_bits=LINE_BITS
+    ):
+        if self.rules is not None:
+            raise TypeError("an Encoder is immutable")
         self.rules, self.line_bits = rules, line_bits
         self.scheme = -1 if scheme is None else scheme_id(scheme)
         self.idle = []
         self._build_seed(whole_first, frozenset(hidden))
 
     def __dealloc__(self):
-        mem_free(self.seed, sizeof(CacheEntry) * 2 << self.line_bits)
+        mem_free_huge(self.seed, sizeof(CacheEntry) * 2 << self.line_bits)
 
     cdef int _build_seed(self, bint whole_first, frozenset hidden) except -1:
         """Encode every token through the merges: what the cache begins with, and the tokens merges do not give."""
@@ -92,7 +190,9 @@ cdef class Encoder:
         cdef SegmentItem item
         cdef int tier = best_tier()
         cdef list found = []
-        self.seed = <CacheEntry*>mem_alloc_now(sizeof(CacheEntry) * 2 << self.line_bits, True)
+        hidden = hidden.difference(self._made()) if hidden else hidden
+        cdef bint any_hidden = len(hidden) > 0
+        self.seed = <CacheEntry*>mem_alloc_huge(sizeof(CacheEntry) * 2 << self.line_bits)
         if self.seed == NULL or scratch_init(&scratch) != 0:
             raise MemoryError
         try:
@@ -100,14 +200,18 @@ cdef class Encoder:
                 id -= 1
                 t = r.blob + r.offsets[id]
                 n = r.offsets[id + 1] - r.offsets[id]
-                if n == 0 or id in hidden or (n > 15 and not whole_first):
+                if n == 0 or (n > SEED_LONGEST and not whole_first) or (any_hidden and id in hidden):
+                    continue
+                if not r.all_bytes and not self._all_known(t, n):
+                    if whole_first:
+                        found.append(id)
                     continue
                 got = merge_segment(r, &scratch, tier, t, n, True)
                 if not got:
                     raise MemoryError
                 if whole_first and (got > 1 or scratch.ids[0] != id):
                     found.append(id)
-                elif n <= 15 and got <= 4:
+                elif n <= SEED_LONGEST and got <= 4:
                     for k in range(4):
                         ids[k] = scratch.ids[k] if k < got else 0
                     ids[3] |= <uint32_t>got << kCountShift
@@ -119,46 +223,257 @@ cdef class Encoder:
             self.rules.find_only_whole(found)
         return 0
 
-    cdef WorkerBox _take(self, tier):
+    def _made(self):
+        """Ids of bytes and of the results of merges."""
+        cdef const Rules* r = &self.rules.rules
+        cdef uint32_t k
+        cdef set out = set()
+        for k in range(256):
+            out.add(r.byte_id[k])
+            out.add(r.last_id[k])
+        for k in range(r.n_rules):
+            out.add(r.result[k])
+        return out
+
+    cdef bint _all_known(self, const uint8_t* t, size_t n):
+        cdef size_t i
+        for i in range(n):
+            if self.rules.rules.byte_id[t[i]] == <uint32_t>0xFFFFFFFF:
+                return False
+        return True
+
+    cdef WorkerBox _take(self, int tier, bint count_only):
         cdef WorkerBox box
         try:
             box = self.idle.pop()
         except IndexError:
             box = WorkerBox()
             box.rules = self.rules
-            box.worker = worker_new(&self.rules.rules, best_tier(), self.line_bits, self.seed)
+            box.worker = worker_new(&self.rules.rules, tier, self.line_bits, self.seed)
             if box.worker == NULL:
-                raise MemoryError
-        box.worker.tier = best_tier() if tier is None else tier_id(tier)
-        box.worker.failure = FINE
+                raise MemoryError from None
+        box.worker.tier, box.worker.failure = tier, FINE
         box.worker.n_out = box.worker.n_counted = box.worker.n_items = 0
-        box.worker.count_only = False
+        box.worker.count_only = count_only
+        box.worker.scratch.drop_below = 0
         return box
 
-    def encode(self, data, *, str tier=None, ends=None):
-        cdef const uint8_t[::1] view = data
-        cdef const uint64_t[::1] pieces
-        cdef WorkerBox box = self._take(tier)
-        cdef Worker* w = box.worker
+    cdef IdBuffer _hand_over(self, Worker* w):
+        """Give a worker's output away."""
         cdef IdBuffer out = IdBuffer()
-        cdef size_t n = view.shape[0]
-        if ends is not None:
-            pieces = ends
-            if pieces.shape[0]:
-                with nogil:
-                    encode_pieces(w, &view[0], &pieces[0], pieces.shape[0], 0)
-        elif n:
-            with nogil:
-                worker_room(w, n // 3)
-                encode_stretch(w, &view[0], n, self.scheme, 0)
-        if w.failure:
-            raise ValueError((w.failure, w.error_at))
         out.ids, out.n, out.room = w.out, w.n_out, w.out_room
         w.out = NULL
-        w.out_room = 0
+        w.out_room = w.n_out = 0
+        return out
+
+    cdef list _int_objects(self):
+        if self.ints is None:
+            # Made once: a list of ids is then a list of references.
+            self.ints = list(range(self.rules.rules.n_ids))
+        return self.ints
+
+    cdef list _list(self, const uint32_t* ids, size_t n):
+        cdef list ints = self._int_objects(), out = PyList_New(n)
+        cdef size_t i
+        cdef object value
+        for i in range(n):
+            # SAFETY: ids come from the rules, which know no id of n_ids or more.
+            value = <object>PyList_GET_ITEM(ints, ids[i])
+            Py_INCREF(value)
+            PyList_SET_ITEM(out, i, value)
+        return out
+
+    def encode(self, text, Plan plan not None, *, str tier=None):
+        """Ids of one document as a list, or (failure, where) if they cannot be had here."""
+        cdef Text t
+        cdef WorkerBox box
+        cdef Worker* w
+        cdef int failure
+        cdef list out
+        text_of(text, &t)
+        box = self._take(best_tier() if tier is None else tier_id(tier), False)
+        w = box.worker
+        if t.n < 2048:
+            failure = encode_document(w, plan, t, self.scheme)
+        else:
+            with nogil:
+                failure = encode_document(w, plan, t, self.scheme)
+        if failure:
+            return failure, w.error_at
+        out = self._list(w.out, w.n_out)
+        if w.out_room > 1 << 20:
+            # A single long text must not keep its memory in use.
+            self._hand_over(w)
         self.idle.append(box)
         return out
 
-    def stats(self):
-        cdef WorkerBox box = self.idle[len(self.idle) - 1]
-        return box.worker.n_segments, box.worker.n_missed
+    def encode_flat(self, texts, Plan plan not None, *, int threads=1, bint count_only=False, str tier=None):
+        """(ids or None, counts as bytes of int64) of documents; a count below zero is -1 - failure."""
+        cdef list items = list(texts)
+        cdef size_t n = len(items), i
+        cdef Text* t = <Text*>PyMem_Malloc((n + 1) * sizeof(Text))
+        cdef IdBuffer out = None
+        counts = bytearray(8 * n)
+        cdef char[::1] counts_view
+        cdef int64_t* c = NULL
+        if t == NULL:
+            raise MemoryError
+        try:
+            for i in range(n):
+                text_of(<object>PyList_GET_ITEM(items, i), &t[i])
+            if n:
+                counts_view = counts
+                c = <int64_t*>&counts_view[0]
+            out = self._run(t, n, c, plan, threads, count_only, tier)
+        finally:
+            PyMem_Free(t)
+        return out, counts
+
+    cdef IdBuffer _run(self, const Text* t, size_t n, int64_t* counts, Plan plan, int threads, bint count_only, str tier):
+        cdef Batch b
+        cdef size_t i, k, total = 0, size, most, first, place, n_threads
+        cdef list boxes = []
+        cdef Pool* pool = NULL
+        cdef Chunk* chunks = <Chunk*>PyMem_Malloc((n + 1) * sizeof(Chunk))
+        cdef Worker** workers = <Worker**>PyMem_Malloc(max(threads, 1) * sizeof(Worker*))
+        cdef atomic[size_t]* next = new atomic[size_t](0)
+        cdef int level = best_tier() if tier is None else tier_id(tier)
+        cdef IdBuffer out
+        cdef bint failed = False
+        memset(&b, 0, sizeof(Batch))
+        try:
+            if chunks == NULL or workers == NULL:
+                raise MemoryError
+            for i in range(n):
+                total += t[i].n * (1 if t[i].kind < TEXT_UCS2 else 3)
+            if total < THREADS_FROM or threads < 1:
+                threads = 1
+            most = min(max(total // (8 * <size_t>threads), <size_t>CHUNK_LEAST), <size_t>CHUNK_MOST)
+            size = first = 0
+            for i in range(n):
+                size += t[i].n * (1 if t[i].kind < TEXT_UCS2 else 3)
+                if size >= most or i + 1 == n:
+                    chunks[b.n_chunks].first, chunks[b.n_chunks].stop = first, i + 1
+                    b.n_chunks += 1
+                    first, size = i + 1, 0
+            n_threads = min(<size_t>threads, max(b.n_chunks, <size_t>1))
+            for k in range(n_threads):
+                box = self._take(level, count_only)
+                boxes.append(box)
+                workers[k] = (<WorkerBox>box).worker
+            b.plan, b.scheme, b.texts, b.counts = <void*>plan, self.scheme, t, counts
+            b.chunks, b.next, b.workers = chunks, next, workers
+            if n_threads == 1:
+                with nogil:
+                    if not count_only:
+                        worker_room(workers[0], total // 4)
+                    work(&b, 0)
+                out = self._hand_over(workers[0])
+            else:
+                with nogil:
+                    pool = new Pool(<int>n_threads)
+                    pool.run(work, &b)
+                out = IdBuffer()
+                for i in range(b.n_chunks):
+                    out.n += chunks[i].n
+                if not count_only:
+                    out.room = out.n + 4
+                    out.ids = <uint32_t*>mem_alloc(out.room * 4)
+                    if out.ids == NULL:
+                        raise MemoryError
+                    place = 0
+                    for i in range(b.n_chunks):
+                        chunks[i].first = place
+                        place += chunks[i].n
+                    b.final = out.ids
+                    next.store(0)
+                    with nogil:
+                        pool.run(gather, &b)
+                for k in range(n_threads):
+                    if workers[k].out_room > 1 << 20:
+                        self._hand_over(workers[k])
+            for i in range(n):
+                failed |= counts[i] == -1 - <int>NO_MEMORY
+            if failed:
+                raise MemoryError
+            self.idle.extend(boxes)
+        finally:
+            del pool
+            del next
+            PyMem_Free(chunks)
+            PyMem_Free(workers)
+        return None if count_only else out
+
+    def encode_lists(self, texts, Plan plan not None, *, int threads=1, str tier=None):
+        """Lists of ids of documents; (failure, where) in the place of one that cannot be had here."""
+        cdef list items = list(texts), out = []
+        cdef IdBuffer flat
+        cdef size_t at = 0, i, n_items = len(items)
+        cdef int64_t n
+        cdef const int64_t[::1] counts
+        if not items:
+            return out
+        flat, raw = self.encode_flat(items, plan, threads=threads, tier=tier)
+        counts = memoryview(raw).cast("q")
+        for i in range(n_items):
+            n = counts[i]
+            if n < 0:
+                out.append((-1 - n, 0))
+                continue
+            out.append(self._list(flat.ids + at, n))
+            at += n
+        return out
+
+    def encode_stretch(
+        self, data, *, ends=None, bint whole_chars=True, str tier=None, double dropout=0, uint64_t seed=0
+    ):
+        """Ids of well-formed UTF-8 without added tokens, as (ids, failure, where).
+
+        ends: uint64 ends of pretokens, if they come from outside; whole_chars: none of them is inside a character.
+        """
+        cdef const uint8_t[::1] view = data
+        cdef const uint64_t[::1] pieces
+        cdef WorkerBox box = self._take(best_tier() if tier is None else tier_id(tier), False)
+        cdef Worker* w = box.worker
+        cdef size_t n = view.shape[0]
+        if dropout:
+            w.scratch.drop_below = <uint64_t>(dropout * 9007199254740992.0)
+            w.scratch.random = seed
+            # The cache holds what merging without dropout gives.
+            w.no_cache = True
+        try:
+            if ends is not None:
+                pieces = ends
+                w.no_cuts = not whole_chars
+                if pieces.shape[0] and n:
+                    with nogil:
+                        encode_pieces(w, &view[0], &pieces[0], pieces.shape[0], 0)
+            elif n:
+                if self.scheme < 0:
+                    raise ValueError("no native scheme: ends are needed")
+                with nogil:
+                    encode_stretch(w, &view[0], n, self.scheme, 0)
+        finally:
+            w.no_cache = w.no_cuts = False
+            w.scratch.drop_below = 0
+        failure, where = w.failure, w.error_at
+        out = self._hand_over(w)
+        w.n_items = 0
+        self.idle.append(box)
+        return out, failure, where
+
+    def ints_of(self, const uint32_t[::1] ids):
+        """A list of ids."""
+        return self._list(&ids[0], ids.shape[0]) if ids.shape[0] else []
+
+    def forget(self):
+        """Drop the idle workers, and with them what their caches learned."""
+        self.idle.clear()
+
+    def statistics(self):
+        """(segments looked up, segments merged) by the workers that are idle."""
+        cdef uint64_t looked_up = 0, merged = 0
+        for box in list(self.idle):
+            looked_up += (<WorkerBox>box).worker.n_segments
+            merged += (<WorkerBox>box).worker.n_missed
+        return looked_up, merged

@@ -1,11 +1,14 @@
 """Every declaration of native/*.h."""
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libcpp cimport bool as cpp_bool
 
 cdef extern from "native/mem.h" namespace "bpetk" nogil:
     void* mem_alloc(size_t size)
     void* mem_alloc_now "bpetk::mem_alloc"(size_t size, bint populate)
+    void* mem_alloc_huge(size_t size)
     void mem_free(void* p, size_t size)
+    void mem_free_huge(void* p, size_t size)
     void prefetch_read(const void* p)
     void prefetch_write(const void* p)
 
@@ -14,11 +17,18 @@ cdef extern from "native/hash.h" namespace "bpetk" nogil:
         uint64_t lo
         uint64_t hi
     size_t kShortKey
+    uint64_t fold_multiply(uint64_t a, uint64_t b)
     uint64_t hash_key(Key k)
     Key short_key(const uint8_t* p, size_t n)
     Key short_key_exact(const uint8_t* p, size_t n)
     uint64_t hash_bytes(const uint8_t* p, size_t n)
     uint64_t hash_pair(uint64_t left_right)
+
+cdef extern from "native/byte_search.h" namespace "bpetk" nogil:
+    struct ByteSearch:
+        pass
+    void search_build(ByteSearch* out, const uint8_t* first, const int32_t* second, size_t count)
+    size_t search_next(const ByteSearch* search, const uint8_t* s, size_t at, size_t n, int tier)
 
 cdef extern from "native/pool.h" namespace "bpetk" nogil:
     ctypedef void (*PoolTask "bpetk::Pool::Task")(void* context, int worker) noexcept nogil
@@ -30,6 +40,7 @@ cdef extern from "native/pool.h" namespace "bpetk" nogil:
 cdef extern from "native/utf.h" namespace "bpetk" nogil:
     uint32_t class_and_length(const uint8_t* p, size_t left)
     size_t utf8_first_error(const uint8_t* s, size_t n)
+    size_t utf8_encode[Unit](const Unit* p, size_t n, uint8_t* out, size_t* stopped_at_out)
 
 cdef extern from "native/scan_blocks.h" namespace "bpetk" nogil:
     bint cpu_has(int tier)
@@ -76,6 +87,27 @@ cdef extern from "native/segment_cache.h" namespace "bpetk" nogil:
         const CacheEntry* cache, int line_bits, const uint8_t* s, size_t start, size_t end, size_t limit, bint whole,
         SegmentItem* item
     )
+    bint ascii_short(const uint8_t* p, size_t n)
     const uint32_t* find_cached(const CacheEntry* cache, const SegmentItem& item, int* ask_out)
     size_t put_ids(uint32_t* out, const uint32_t* ids)
     void cache_put(CacheEntry* cache, const SegmentItem& item, const uint32_t* ids)
+
+cdef extern from "native/json_text.h" namespace "bpetk" nogil:
+    size_t kJsonNone
+    size_t json_skip_space(const uint8_t* s, size_t i, size_t n)
+    size_t json_string_end(const uint8_t* s, size_t i, size_t n, cpp_bool* escaped_out, cpp_bool* high_out)
+    size_t json_unescape(const uint8_t* s, size_t i, size_t end, uint8_t* out)
+    size_t json_small_number(const uint8_t* s, size_t i, size_t n, uint32_t* value_out)
+    size_t json_skip_value(const uint8_t* s, size_t i, size_t n)
+
+cdef extern from "native/normalization.h" namespace "bpetk" nogil:
+    size_t normal_first_change(const uint8_t* s, size_t n, int form, int tier)
+
+cdef extern from *:
+    """
+    // 0: ASCII, else bytes of a code unit.
+    static inline int bpetk_str_kind(PyObject* s) { return PyUnicode_IS_ASCII(s) ? 0 : (int)PyUnicode_KIND(s); }
+    """
+    int str_kind "bpetk_str_kind"(object s)
+    void* PyUnicode_DATA(object s)
+    Py_ssize_t PyUnicode_GET_LENGTH(object s)

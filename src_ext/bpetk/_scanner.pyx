@@ -8,7 +8,8 @@ from libc.string cimport memchr
 
 from bpetk._native cimport class_and_length, cpu_has, scan_blocks_any
 from bpetk._types cimport (
-    SCHEME_CL100K, SCHEME_CL100K_TIKTOKEN, SCHEME_GPT2, SCHEME_NONE, SCHEME_O200K, SCHEME_QWEN2, SCHEME_WHITESPACE,
+    SCHEME_CL100K, SCHEME_CL100K_TIKTOKEN, SCHEME_DEEPSEEK_V3, SCHEME_GPT2, SCHEME_KIMI_K2, SCHEME_NONE, SCHEME_O200K,
+    SCHEME_QWEN2, SCHEME_QWEN3_5, SCHEME_TEKKEN, SCHEME_WHITESPACE,
 )
 
 cdef enum:
@@ -19,6 +20,8 @@ cdef enum:
     MARK = 8
     UPPER = 16      # Lu, Lt
     LOWER = 32      # Ll
+    SIGN = 64       # P, S
+    HAN = 128       # script Han
     NOT_OTHER = 7   # LETTER | NUMBER | WHITE: a character with none of them is "other"
     LETTER_MARK = 9
 
@@ -28,7 +31,8 @@ cdef enum:
 
 _SCHEME_IDS = {
     "gpt2": SCHEME_GPT2, "cl100k": SCHEME_CL100K, "cl100k_tiktoken": SCHEME_CL100K_TIKTOKEN, "qwen2": SCHEME_QWEN2,
-    "o200k": SCHEME_O200K, "whitespace": SCHEME_WHITESPACE, "none": SCHEME_NONE,
+    "qwen3_5": SCHEME_QWEN3_5, "o200k": SCHEME_O200K, "tekken": SCHEME_TEKKEN, "kimi_k2": SCHEME_KIMI_K2,
+    "deepseek_v3": SCHEME_DEEPSEEK_V3, "whitespace": SCHEME_WHITESPACE, "none": SCHEME_NONE,
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -46,11 +50,12 @@ cdef inline size_t run_of(const uint8_t* s, size_t i, size_t n, uint32_t mask) n
     return i
 
 
-cdef inline size_t run_of_other(const uint8_t* s, size_t i, size_t n) noexcept nogil:
+cdef inline size_t run_of_other(const uint8_t* s, size_t i, size_t n, uint32_t not_other) noexcept nogil:
+    """End of the longest run of characters that have no flag of not_other."""
     cdef uint32_t c
     while i < n:
         c = class_and_length(s + i, n - i)
-        if c & NOT_OTHER:
+        if c & not_other:
             break
         i += c >> 8
     return i
@@ -144,34 +149,39 @@ cdef size_t gpt2_end(const uint8_t* s, size_t i, size_t n) noexcept nogil:
     if c & NUMBER:
         return run_of(s, k, n, NUMBER)
     if not c & WHITE:
-        return run_of_other(s, k, n)
+        return run_of_other(s, k, n, NOT_OTHER)
     return white_plain(s, i, n)
 
 
-cdef size_t cl100k_end(const uint8_t* s, size_t i, size_t n, int most_numbers, bint whole_at_end) noexcept nogil:
+cdef inline size_t cl100k_end(
+    const uint8_t* s, size_t i, size_t n, int most_numbers, bint whole_at_end, uint32_t letter
+) noexcept nogil:
     cdef size_t k = contraction(s, i, n, True)
-    cdef uint32_t c, d
+    cdef uint32_t c, d, not_other = NOT_OTHER | letter
     if k > i:
         return k
     c = class_and_length(s + i, n - i)
     k = i + (c >> 8)
-    if c & LETTER:
-        return run_of(s, k, n, LETTER)
+    if c & letter:
+        return run_of(s, k, n, letter)
     if c & NUMBER:
         return numbers(s, i, n, most_numbers)
     if k < n and not is_newline(s[i]):
         d = class_and_length(s + k, n - k)
-        if d & LETTER:
-            return run_of(s, k, n, LETTER)
-        if s[i] == c" " and not d & NOT_OTHER:
-            return run_of_newlines(s, run_of_other(s, k, n), n)
+        if d & letter:
+            return run_of(s, k, n, letter)
+        if s[i] == c" " and not d & not_other:
+            return run_of_newlines(s, run_of_other(s, k, n, not_other), n)
     if not c & WHITE:
-        return run_of_newlines(s, run_of_other(s, k, n), n)
+        return run_of_newlines(s, run_of_other(s, k, n, not_other), n)
     return white_newline(s, i, n, whole_at_end)
 
 
-cdef size_t o200k_word(const uint8_t* s, size_t i, size_t n, bint lower_required) noexcept nogil:
+cdef inline size_t cased_word(
+    const uint8_t* s, size_t i, size_t n, uint32_t never, bint lower_required
+) noexcept nogil:
     """End of `[Lu Lt Lm Lo M]*[Ll Lm Lo M]+` (lower_required) or of `[Lu Lt Lm Lo M]+[Ll Lm Lo M]*` at i; i if none.
+    Characters with a flag of `never` are in neither set.
 
     A character that is neither Lu/Lt nor Ll but L or M is in both sets, so the first form gives back, at most, the
     Lu and Lt at the end of its first run."""
@@ -180,7 +190,7 @@ cdef size_t o200k_word(const uint8_t* s, size_t i, size_t n, bint lower_required
     cdef bint any_upper = False
     while u < n:
         c = class_and_length(s + u, n - u)
-        if not c & LETTER_MARK or c & LOWER:
+        if not c & LETTER_MARK or c & (LOWER | never):
             break
         u += c >> 8
         if not c & UPPER:
@@ -189,7 +199,7 @@ cdef size_t o200k_word(const uint8_t* s, size_t i, size_t n, bint lower_required
     cdef size_t d = u
     while d < n:
         c = class_and_length(s + d, n - d)
-        if not c & LETTER_MARK or c & UPPER:
+        if not c & LETTER_MARK or c & (UPPER | never):
             break
         d += c >> 8
     if lower_required:
@@ -197,34 +207,97 @@ cdef size_t o200k_word(const uint8_t* s, size_t i, size_t n, bint lower_required
     return d if any_upper else i
 
 
-cdef size_t o200k_end(const uint8_t* s, size_t i, size_t n) noexcept nogil:
+cdef inline size_t o200k_end(
+    const uint8_t* s, size_t i, size_t n, int most_numbers, bint endings, bint slash, uint32_t never
+) noexcept nogil:
     cdef uint32_t c = class_and_length(s + i, n - i)
     cdef size_t e, k = i + (c >> 8)
     cdef bint prefix = not c & (LETTER | NUMBER) and not is_newline(s[i]) and k < n
     cdef int form
     for form in range(2):
         if prefix:
-            e = o200k_word(s, k, n, form == 0)
+            e = cased_word(s, k, n, never, form == 0)
             if e > k:
-                return contraction_after(s, e, n)
-        e = o200k_word(s, i, n, form == 0)
+                return contraction_after(s, e, n) if endings else e
+        e = cased_word(s, i, n, never, form == 0)
         if e > i:
-            return contraction_after(s, e, n)
+            return contraction_after(s, e, n) if endings else e
     if c & NUMBER:
-        return numbers(s, i, n, 3)
+        return numbers(s, i, n, most_numbers)
     if s[i] == c" " and k < n and not class_and_length(s + k, n - k) & NOT_OTHER:
-        e = run_of_other(s, k, n)
+        e = run_of_other(s, k, n, NOT_OTHER)
     elif not c & NOT_OTHER:
-        e = run_of_other(s, k, n)
+        e = run_of_other(s, k, n, NOT_OTHER)
     else:
         return white_newline(s, i, n, False)
-    while e < n and (is_newline(s[e]) or s[e] == c"/"):
+    while e < n and (is_newline(s[e]) or (slash and s[e] == c"/")):
         e += 1
     return e
 
 
 cdef inline size_t contraction_after(const uint8_t* s, size_t e, size_t n) noexcept nogil:
     return contraction(s, e, n, True) if e < n else e
+
+
+cdef inline bint is_han_or_kana(const uint8_t* p, uint32_t c) noexcept nogil:
+    """U+4E00..9FA5 and U+3040..30FF; c is the class and length of the character at p."""
+    cdef uint32_t v
+    if c >> 8 != 3:
+        return False
+    v = (<uint32_t>p[0] << 16) | (<uint32_t>p[1] << 8) | p[2]
+    return 0xE4B880 <= v <= 0xE9BEA5 or 0xE38180 <= v <= 0xE383BF
+
+
+cdef inline uint32_t class_in_stretch(const uint8_t* s, size_t i, size_t n, bint cjk) noexcept nogil:
+    """Class and length of the character at i; 0 at the end of the stretch: a number, the other side, the text's end."""
+    cdef uint32_t c
+    if i >= n:
+        return 0
+    c = class_and_length(s + i, n - i)
+    return 0 if c & NUMBER or is_han_or_kana(s + i, c) != cjk else c
+
+
+cdef inline size_t run_in_stretch(const uint8_t* s, size_t i, size_t n, bint cjk, uint32_t mask) noexcept nogil:
+    cdef uint32_t c = class_in_stretch(s, i, n, cjk)
+    while c & mask:
+        i += c >> 8
+        c = class_in_stretch(s, i, n, cjk)
+    return i
+
+
+cdef size_t deepseek_v3_end(const uint8_t* s, size_t i, size_t n) noexcept nogil:
+    """Numbers are cut out first, then runs of Han and kana; the last pattern then cuts these runs and what is left,
+    each stretch as a text of its own."""
+    cdef uint32_t c = class_and_length(s + i, n - i), d
+    cdef size_t e, last, k = i + (c >> 8)
+    cdef bint cjk
+    if c & NUMBER:
+        return numbers(s, i, n, 3)
+    cjk = is_han_or_kana(s + i, c)
+    if c & LETTER_MARK:
+        return run_in_stretch(s, k, n, cjk, LETTER_MARK)
+    if c & SIGN:
+        if s[i] < 0x80 and k < n and c"a" <= s[k] | 0x20 <= c"z":
+            while k < n and c"a" <= s[k] | 0x20 <= c"z":
+                k += 1
+            return k
+        e = run_in_stretch(s, k, n, cjk, SIGN)
+        return e if cjk else run_of_newlines(s, e, n)
+    d = class_in_stretch(s, k, n, cjk)
+    if d & LETTER_MARK and not is_newline(s[i]):
+        return run_in_stretch(s, k, n, cjk, LETTER_MARK)
+    if c & WHITE:
+        if d & SIGN and s[i] == c" ":
+            return run_of_newlines(s, run_in_stretch(s, k, n, cjk, SIGN), n)
+        e = run_of(s, k, n, WHITE)
+        return white_newline(s, i, n if class_in_stretch(s, e, n, cjk) else e, False)
+    # No pattern matches: a gap, up to the character that stands before a word.
+    last = i
+    while d and not d & (LETTER_MARK | SIGN | WHITE):
+        last = k
+        k += d >> 8
+        d = class_in_stretch(s, k, n, cjk)
+    return last if d & LETTER_MARK and last > i else k
 
 
 cdef size_t whitespace_end(const uint8_t* s, size_t i, size_t n) noexcept nogil:
@@ -243,13 +316,23 @@ cdef size_t pretoken_end(const uint8_t* s, size_t i, size_t n, int scheme) noexc
     if scheme == SCHEME_GPT2:
         return gpt2_end(s, i, n)
     if scheme == SCHEME_CL100K:
-        return cl100k_end(s, i, n, 3, False)
+        return cl100k_end(s, i, n, 3, False, LETTER)
     if scheme == SCHEME_CL100K_TIKTOKEN:
-        return cl100k_end(s, i, n, 3, True)
+        return cl100k_end(s, i, n, 3, True, LETTER)
     if scheme == SCHEME_QWEN2:
-        return cl100k_end(s, i, n, 1, False)
+        return cl100k_end(s, i, n, 1, False, LETTER)
+    if scheme == SCHEME_QWEN3_5:
+        return cl100k_end(s, i, n, 1, False, LETTER_MARK)
     if scheme == SCHEME_O200K:
-        return o200k_end(s, i, n)
+        return o200k_end(s, i, n, 3, True, True, 0)
+    if scheme == SCHEME_TEKKEN:
+        return o200k_end(s, i, n, 1, False, True, 0)
+    if scheme == SCHEME_KIMI_K2:
+        if class_and_length(s + i, n - i) & HAN:
+            return run_of(s, i, n, HAN)
+        return o200k_end(s, i, n, 3, True, False, HAN)
+    if scheme == SCHEME_DEEPSEEK_V3:
+        return deepseek_v3_end(s, i, n)
     if scheme == SCHEME_WHITESPACE:
         return whitespace_end(s, i, n)
     return n

@@ -64,6 +64,27 @@ inline void* mem_alloc(size_t bytes, bool populate = false) noexcept {
     return p;
 }
 
+// The same on huge pages where the system has them, all mapped now: for tables that are read at random, where every
+// look-up would else cost a walk through the page tables. Free with mem_free_huge(pointer, the same bytes).
+inline void* mem_alloc_huge(size_t bytes) noexcept {
+#if defined(BPETK_HAVE_MMAP) && defined(MADV_HUGEPAGE)
+    const size_t size = (bytes + kHugePage - 1) / kHugePage * kHugePage;
+    // Mapped with room to choose a place that is a multiple of the page size; the rest is given back.
+    void* p = mmap(nullptr, size + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) return nullptr;
+    const uintptr_t start = reinterpret_cast<uintptr_t>(p);
+    const uintptr_t place = (start + kHugePage - 1) / kHugePage * kHugePage;
+    if (place > start) munmap(p, place - start);
+    munmap(reinterpret_cast<void*>(place + size), start + kHugePage - place);
+    uint8_t* const memory = reinterpret_cast<uint8_t*>(place);
+    madvise(memory, size, MADV_HUGEPAGE);
+    for (size_t i = 0; i < size; i += 4096) static_cast<volatile uint8_t*>(memory)[i] = 0;
+    return memory;
+#else
+    return mem_alloc(bytes, true);
+#endif
+}
+
 inline void mem_free(void* p, size_t bytes) noexcept {
     if (!p) return;
 #if defined(BPETK_HAVE_MMAP)
@@ -79,6 +100,14 @@ inline void mem_free(void* p, size_t bytes) noexcept {
     _aligned_free(p);
 #else
     std::free(p);
+#endif
+}
+
+inline void mem_free_huge(void* p, size_t bytes) noexcept {
+#if defined(BPETK_HAVE_MMAP) && defined(MADV_HUGEPAGE)
+    if (p) munmap(p, (bytes + kHugePage - 1) / kHugePage * kHugePage);
+#else
+    mem_free(p, bytes);
 #endif
 }
 

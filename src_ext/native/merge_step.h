@@ -1,7 +1,7 @@
 // One step of merging a short segment: the ranks asked for by the step before are looked up, the lowest one (leftmost of
 // equals) is applied, and the two new pairs are prefetched. Many segments are merged side by side, a step each in turn, so
 // that their cache misses and dependency chains overlap: measured, it halves the cost of a segment.
-// Reference twin: merge_symbols in bpetk/tokenizer.py.
+// Reference twin: merge_symbols in bpetk/reference/encode.py.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -19,11 +19,17 @@ struct RawBlock {
     uint64_t continuation;  // 80..BF
     uint64_t han;           // first byte of a character of U+4E00..9FFF whose three bytes are all in the block
     uint64_t punctuation;   // first byte of common CJK punctuation (class "other", three bytes, all in the block)
+    // Only with `more`:
+    uint64_t control;   // 00..08, 0E..1F, 7F
+    uint64_t late_han;  // those of `han` that are U+9FA6..9FFF; valid where high != 0
 };
 
 // Bits from the byte predicates that every tier computes the same way.
 inline uint64_t han_leads(uint64_t e4, uint64_t e5_e9, uint64_t b8_bf, uint64_t continuation) noexcept {
     return (e5_e9 | (e4 & (b8_bf >> 1))) & (continuation >> 1) & (continuation >> 2);
+}
+inline uint64_t late_han_leads(uint64_t e9, uint64_t be, uint64_t bf, uint64_t a6_bf) noexcept {
+    return e9 & ((bf >> 1) | ((be >> 1) & (a6_bf >> 2)));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -39,10 +45,11 @@ inline uint64_t low_range(uint64_t low, unsigned first, unsigned last) noexcept 
 inline uint64_t gather(uint64_t high_bits) noexcept { return ((high_bits >> 7) * 0x0102040810204080ull) >> 56; }
 }  // namespace swar
 
+template <bool more>
 inline void raw_block_portable(const uint8_t* p, RawBlock* out) noexcept {
     using namespace swar;
     RawBlock r{};
-    uint64_t e4 = 0, e5_e9 = 0, b8_bf = 0;
+    uint64_t e4 = 0, e5_e9 = 0, b8_bf = 0, e9 = 0, be = 0, bf = 0, a6_bf = 0;
     for (int k = 0; k < 8; ++k) {
         uint64_t x;
         std::memcpy(&x, p + 8 * k, 8);
@@ -59,14 +66,25 @@ inline void raw_block_portable(const uint8_t* p, RawBlock* out) noexcept {
         r.cr |= gather(low_range(low, 13, 13) & ascii) << at;
         r.quote |= gather(low_range(low, '\'', '\'') & ascii) << at;
         r.slash |= gather(low_range(low, '/', '/') & ascii) << at;
+        if (more) {
+            const uint64_t control = low_range(low, 0, 8) | low_range(low, 14, 31) | low_range(low, 127, 127);
+            r.control |= gather(control & ascii) << at;
+        }
         if (high) {
             r.high |= gather(high) << at;
             r.continuation |= gather(low_range(low, 0x00, 0x3F) & high) << at;
             b8_bf |= gather(low_range(low, 0x38, 0x3F) & high) << at;
             e4 |= gather(low_range(low, 0x64, 0x64) & high) << at;
             e5_e9 |= gather(low_range(low, 0x65, 0x69) & high) << at;
+            if (more) {
+                e9 |= gather(low_range(low, 0x69, 0x69) & high) << at;
+                be |= gather(low_range(low, 0x3E, 0x3E) & high) << at;
+                bf |= gather(low_range(low, 0x3F, 0x3F) & high) << at;
+                a6_bf |= gather(low_range(low, 0x26, 0x3F) & high) << at;
+            }
         }
     }
+    if (more) r.late_han = late_han_leads(e9, be, bf, a6_bf);
     r.han = han_leads(e4, e5_e9, b8_bf, r.continuation);
     *out = r;
 }
@@ -83,6 +101,7 @@ __attribute__((target("avx512bw,avx512vl"))) inline uint64_t equal512(__m512i v,
     return _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8(static_cast<char>(byte)));
 }
 
+template <bool more>
 __attribute__((target("avx512bw,avx512vl"))) inline void raw_block_avx512(const uint8_t* p, RawBlock* out) noexcept {
     const __m512i v = _mm512_loadu_si512(p);
     out->upper = range512(v, 'A', 'Z');
@@ -95,6 +114,10 @@ __attribute__((target("avx512bw,avx512vl"))) inline void raw_block_avx512(const 
     out->quote = equal512(v, '\'');
     out->slash = equal512(v, '/');
     out->high = _mm512_movepi8_mask(v);
+    if (more) {
+        out->control = (range512(v, 0, 31) & ~range512(v, 9, 13)) | equal512(v, 127);
+        out->late_han = late_han_leads(equal512(v, 0xE9), equal512(v, 0xBE), equal512(v, 0xBF), range512(v, 0xA6, 0xBF));
+    }
     if (!out->high) return;
     const uint64_t continuation = range512(v, 0x80, 0xBF), byte_80 = equal512(v, 0x80);
     out->continuation = continuation;
@@ -127,6 +150,7 @@ __attribute__((target("avx2"))) inline uint64_t range256(const Half& v, int firs
     return mask256(_mm256_cmpeq_epi8(_mm256_min_epu8(a, width), a), _mm256_cmpeq_epi8(_mm256_min_epu8(b, width), b));
 }
 
+template <bool more>
 __attribute__((target("avx2"))) inline void raw_block_avx2(const uint8_t* p, RawBlock* out) noexcept {
     const Half v{_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)),
                  _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32))};
@@ -141,6 +165,10 @@ __attribute__((target("avx2"))) inline void raw_block_avx2(const uint8_t* p, Raw
     out->quote = equal256(v, '\'');
     out->slash = equal256(v, '/');
     out->high = mask256(v.a, v.b);
+    if (more) {
+        out->control = (range256(v, 0, 31) & ~range256(v, 9, 13)) | equal256(v, 127);
+        out->late_han = late_han_leads(equal256(v, 0xE9), equal256(v, 0xBE), equal256(v, 0xBF), range256(v, 0xA6, 0xBF));
+    }
     if (!out->high) return;
     const uint64_t continuation = range256(v, 0x80, 0xBF), byte_80 = equal256(v, 0x80);
     out->continuation = continuation;
@@ -152,22 +180,25 @@ __attribute__((target("avx2"))) inline void raw_block_avx2(const uint8_t* p, Raw
     out->punctuation = cjk | full | general;
 }
 
+template <bool more>
 __attribute__((target("avx2"))) inline void raw_blocks_avx2(const uint8_t* p, size_t n, RawBlock* out) noexcept {
-    for (size_t k = 0; k < n; ++k) raw_block_avx2(p + 64 * k, out + k);
+    for (size_t k = 0; k < n; ++k) raw_block_avx2<more>(p + 64 * k, out + k);
 }
+template <bool more>
 __attribute__((target("avx512bw,avx512vl"))) inline void raw_blocks_avx512(const uint8_t* p, size_t n, RawBlock* out) noexcept {
-    for (size_t k = 0; k < n; ++k) raw_block_avx512(p + 64 * k, out + k);
+    for (size_t k = 0; k < n; ++k) raw_block_avx512<more>(p + 64 * k, out + k);
 }
 #endif
 
 // Masks of n consecutive blocks. SAFETY: 64 * n bytes are readable at p.
+template <bool more>
 inline void raw_blocks(int tier, const uint8_t* p, size_t n, RawBlock* out) noexcept {
 #if defined(BPETK_X86_TIERS)
-    if (tier == kTierAvx512) return raw_blocks_avx512(p, n, out);
-    if (tier == kTierAvx2) return raw_blocks_avx2(p, n, out);
+    if (tier == kTierAvx512) return raw_blocks_avx512<more>(p, n, out);
+    if (tier == kTierAvx2) return raw_blocks_avx2<more>(p, n, out);
 #endif
     (void)tier;
-    for (size_t k = 0; k < n; ++k) raw_block_portable(p + 64 * k, out + k);
+    for (size_t k = 0; k < n; ++k) raw_block_portable<more>(p + 64 * k, out + k);
 }
 
 }  // namespace bpetk

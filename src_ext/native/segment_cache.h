@@ -28,13 +28,39 @@ struct SegmentItem {
     uint32_t place;     // offset from the batch's base << 1 | it is a whole pretoken
 };
 
+struct KeyMask {
+    uint64_t lo, hi, length;
+};
+
+struct KeyMasks {
+    KeyMask of[kShortKey + 1];
+};
+
+constexpr KeyMasks make_key_masks() noexcept {
+    KeyMasks m{};
+    for (size_t n = 0; n <= kShortKey; ++n) {
+        m.of[n].lo = n >= 8 ? ~uint64_t{0} : (uint64_t{1} << (8 * n)) - 1;
+        m.of[n].hi = n <= 8 ? 0 : (uint64_t{1} << (8 * (n - 8))) - 1;
+        m.of[n].length = static_cast<uint64_t>(n) << 56;
+    }
+    return m;
+}
+
+inline constexpr KeyMasks kKeyMasks = make_key_masks();
+
 // SAFETY: s is readable up to `limit`.
 inline void make_item(const CacheEntry* cache, int line_bits, const uint8_t* s, size_t start, size_t end, size_t limit,
                       bool whole, SegmentItem* item) noexcept {
     const size_t n = end - start;
     item->place = static_cast<uint32_t>(start << 1) | whole;
     if (n <= kShortKey) {
-        const Key k = start + 16 <= limit ? short_key(s + start, n) : short_key_exact(s + start, n);
+        Key k;
+        if (start + 16 <= limit) {
+            const KeyMask& m = kKeyMasks.of[n];
+            k = {load64(s + start) & m.lo, (load64(s + start + 8) & m.hi) | m.length};
+        } else {
+            k = short_key_exact(s + start, n);
+        }
         item->lo = k.lo;
         item->hi = k.hi;
         item->line = static_cast<uint32_t>(hash_key(k) >> (64 - line_bits));
@@ -44,6 +70,12 @@ inline void make_item(const CacheEntry* cache, int line_bits, const uint8_t* s, 
         item->hi = kLongKey;
         item->line = 0;
     }
+}
+
+// Whether n bytes at p, at most 15, are all ASCII. SAFETY: 16 bytes are readable.
+inline bool ascii_short(const uint8_t* p, size_t n) noexcept {
+    const KeyMask& m = kKeyMasks.of[n];
+    return (((load64(p) & m.lo) | (load64(p + 8) & m.hi)) & 0x8080808080808080ull) == 0;
 }
 
 // Ids of an item, or nullptr. No branch on which of the two it is.

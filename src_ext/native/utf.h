@@ -78,4 +78,32 @@ inline size_t utf8_first_error(const uint8_t* s, size_t n) noexcept {
     return n;
 }
 
+// UTF-8 of n code units. Returns the bytes written. SAFETY: room for 3 n + 8 (4 n + 8 from UCS-4) bytes at out.
+// A lone surrogate ends it: *stopped_at_out is its index, n otherwise.
+template <typename Unit>
+inline size_t utf8_encode(const Unit* p, size_t n, uint8_t* out, size_t* stopped_at_out) noexcept {
+    uint8_t* const start = out;
+    size_t i = 0;
+    for (; i < n; ++i) {
+        const uint32_t c = p[i];
+        if (c < 0x80) {
+            *out++ = static_cast<uint8_t>(c);
+        } else if (sizeof(Unit) > 1 && c >= 0x800 && c < 0x10000) {
+            if (c >= 0xD800 && c < 0xE000) break;
+            const uint32_t v = 0x8080E0u | c >> 12 | (c >> 6 & 0x3F) << 8 | (c & 0x3F) << 16;
+            std::memcpy(out, &v, 4);  // one byte more than the character has
+            out += 3;
+        } else if (c < 0x800) {
+            *out++ = static_cast<uint8_t>(0xC0 | c >> 6);
+            *out++ = static_cast<uint8_t>(0x80 | (c & 0x3F));
+        } else {
+            const uint32_t v = 0x808080F0u | c >> 18 | (c >> 12 & 0x3F) << 8 | (c >> 6 & 0x3F) << 16 | (c & 0x3F) << 24;
+            std::memcpy(out, &v, 4);
+            out += 4;
+        }
+    }
+    *stopped_at_out = i;
+    return static_cast<size_t>(out - start);
+}
+
 }  // namespace bpetk

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from bpetk.alphabet import BYTE_TO_CHAR
 from bpetk.errors import ModelFileError
 from bpetk.interop.huggingface import from_tokenizer_json, to_tokenizer_json
+from bpetk.interop.loading import load_definition
 from bpetk.tokenizer import Tokenizer
 
 hf = pytest.importorskip("tokenizers")
@@ -87,7 +89,7 @@ def trained(
 
 
 def loaded(reference: Any) -> Tokenizer:
-    return Tokenizer(from_tokenizer_json(json.loads(reference.to_str())))
+    return Tokenizer(from_tokenizer_json(json.loads(reference.to_str())).model)
 
 
 def random_text(rng: random.Random) -> str:
@@ -214,9 +216,11 @@ def test_reads_older_and_foreign_forms() -> None:
     reference = trained("gpt2")
     data = json.loads(reference.to_str())
     expected = from_tokenizer_json(data)
-    data["model"]["merges"] = [" ".join(pair) for pair in data["model"]["merges"]]
-    data["model"].update(continuing_subword_prefix="", end_of_word_suffix="")
-    data["post_processor"] = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": False}
+    data["model"]["merges"] = ["#version: 0.2", *(" ".join(pair) for pair in data["model"]["merges"])]
+    del data["model"]["type"], data["version"], data["truncation"]
+    for name in ("dropout", "byte_fallback", "ignore_merges", "end_of_word_suffix"):
+        del data["model"][name]
+    data["model"]["fuse_unk"] = None
     assert from_tokenizer_json(data) == expected
 
 
@@ -235,71 +239,122 @@ def test_reads_added_tokens_outside_the_vocabulary() -> None:
     assert tok.vocab_size == reference.get_vocab_size()
 
 
-def variants() -> list[tuple[str, Any]]:
-    """Settings that change ids or text, each by what the error must name."""
+SPLIT, BYTE_LEVEL = (
+    pre_tokenizers.Split,
+    pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+)
+VOCAB, MERGES = {**{char: i for i, char in enumerate(BYTE_TO_CHAR)}, "ab": 256}, [("a", "b")]
+
+
+def with_(name: str, value: Any) -> Any:
+    tokenizer = hf.Tokenizer.from_str(trained("cl100k", ()).to_str())
+    setattr(tokenizer, name, value)
+    return tokenizer
+
+
+def enabled(method: str, **options: Any) -> Any:
+    tokenizer = hf.Tokenizer.from_str(trained("cl100k", ()).to_str())
+    getattr(tokenizer, method)(**options)
+    return tokenizer
+
+
+def sequence(*steps: Any) -> Any:
+    return with_("pre_tokenizer", pre_tokenizers.Sequence(list(steps)))
+
+
+def model(merges: list[tuple[str, str]] = MERGES, more: dict[str, int] | None = None, **options: Any) -> Any:
+    return with_("model", models.BPE({**VOCAB, **(more or {})}, merges, **options))
+
+
+def kept() -> dict[str, Any]:
+    """Tokenizers with settings that come back as they were."""
     normalizers, processors = hf.normalizers, hf.processors
-
-    def with_(name: str, value: Any) -> Any:
-        tokenizer = hf.Tokenizer.from_str(trained("cl100k", ()).to_str())
-        setattr(tokenizer, name, value)
-        return tokenizer
-
-    def enabled(method: str, **options: Any) -> Any:
-        tokenizer = hf.Tokenizer.from_str(trained("cl100k", ()).to_str())
-        getattr(tokenizer, method)(**options)
-        return tokenizer
-
-    split, byte_level = (
-        pre_tokenizers.Split,
-        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-    )
-    vocab, merges = {"a": 0, "b": 1, "ab": 2}, [("a", "b")]
-
-    def sequence(*steps: Any) -> Any:
-        return with_("pre_tokenizer", pre_tokenizers.Sequence(list(steps)))
-
     template = processors.TemplateProcessing(single="! $A", special_tokens=[("!", 0)])
+    lstrip = hf.AddedToken("<m>", lstrip=True, single_word=True)
+    return {
+        "normalizer": with_("normalizer", normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])),
+        "no decoder": with_("decoder", None),
+        "decoder": with_("decoder", decoders.Metaspace()),
+        "template": with_("post_processor", template),
+        "roberta": with_("post_processor", processors.RobertaProcessing(("a", 1), ("b", 2))),
+        "truncation": enabled("enable_truncation", max_length=8),
+        "padding": enabled("enable_padding", length=5),
+        "padding to the longest": enabled("enable_padding", direction="left", pad_to_multiple_of=8),
+        "flags": enabled("add_tokens", tokens=[lstrip, hf.AddedToken("<n>", rstrip=True, normalized=False)]),
+        "prefix space": with_("pre_tokenizer", pre_tokenizers.ByteLevel()),
+        "three steps": sequence(pre_tokenizers.Digits(), pre_tokenizers.Punctuation(), BYTE_LEVEL),
+        "removed": sequence(SPLIT(hf.Regex("a"), "removed"), BYTE_LEVEL),
+        "inverted": sequence(SPLIT(hf.Regex("a"), "isolated", invert=True), BYTE_LEVEL),
+        "literal": sequence(SPLIT("a", "isolated"), BYTE_LEVEL),
+        "two regexes": sequence(pre_tokenizers.WhitespaceSplit(), pre_tokenizer("gpt2")),
+        "unk": model(unk_token="a", fuse_unk=True),
+        "unk without effect": model(unk_token=""),
+        "ignore_merges": model(ignore_merges=True),
+        "suffix": model(end_of_word_suffix="</w>"),
+        "empty suffix and prefix": model(end_of_word_suffix="", continuing_subword_prefix=""),
+        "no dropout": model(dropout=0.0),
+        "unexplained token": model(more={"abc": 300, "a b": 400, "漢": 500}),
+        "merge of unexplained tokens": model([("漢", "a"), ("a", "b")], {"漢": 500, "漢a": 501}),
+        "merge used before it is made": model([("ab", "c"), ("a", "b")], {"abc": 257}),
+        "empty token": model([("", "a"), ("a", ""), ("a", "b")], {"": 300}),
+    }
+
+
+@pytest.mark.parametrize("name", kept())
+def test_settings_come_back_as_they_were(name: str) -> None:
+    text = kept()[name].to_str(pretty=True)
+    definition = from_tokenizer_json(json.loads(text))
+    assert json.dumps(to_tokenizer_json(definition), ensure_ascii=False, indent=2) == text
+    assert from_tokenizer_json(json.loads(text)) == definition
+    vocab = json.loads(text)["model"]["vocab"]
+    assert {text: id for id, text in definition.model.strings.items()} == vocab
+
+
+def test_a_pair_listed_twice_has_its_last_rank() -> None:
+    data = json.loads(model([("a", "b"), ("b", "a")], {"ba": 257}).to_str())
+    data["model"]["merges"].append(["a", "b"])
+    definition = from_tokenizer_json(data)
+    assert definition.model.merges == [(b"b", b"a"), (b"a", b"b")]
+    reference = hf.Tokenizer.from_str(json.dumps(data))
+    assert json.dumps(to_tokenizer_json(definition), ensure_ascii=False, indent=2) == reference.to_str(
+        pretty=True
+    )
+
+
+def test_schemes_are_recognised_whatever_is_around_them() -> None:
+    names = {
+        name: from_tokenizer_json(json.loads(tokenizer.to_str())).model.scheme
+        for name, tokenizer in kept().items()
+    }
+    assert {names[name].name for name in ("normalizer", "no decoder", "template", "unk", "flags")} == {
+        "cl100k"
+    }
+    assert {names[name].name for name in ("prefix space", "three steps", "removed", "two regexes")} == {
+        "pipeline"
+    }
+    assert (
+        names["three steps"].lossless and not names["removed"].lossless and not names["prefix space"].lossless
+    )
+
+
+def refused() -> list[tuple[str, Any]]:
+    """Settings that cannot be reproduced, each by what the error must name."""
     return [
-        ("normalizer", with_("normalizer", normalizers.NFC())),
-        ("post_processor.special_tokens", with_("post_processor", template)),
-        ("decoder.type", with_("decoder", decoders.Metaspace())),
-        ("truncation", enabled("enable_truncation", max_length=8)),
-        ("padding", enabled("enable_padding")),
-        ("added_tokens[0]: lstrip", enabled("add_tokens", tokens=[hf.AddedToken("<m>", lstrip=True)])),
-        ("pre_tokenizer.type", with_("pre_tokenizer", pre_tokenizers.Metaspace())),
-        ("pre_tokenizer.add_prefix_space", with_("pre_tokenizer", pre_tokenizers.ByteLevel())),
+        ("pre_tokenizer: has no ByteLevel step", with_("pre_tokenizer", pre_tokenizers.Metaspace())),
+        ("pre_tokenizer: has no ByteLevel step", with_("pre_tokenizer", None)),
+        ('model.type: bpetk reads byte-level BPE, and this is "Unigram"', with_("model", models.Unigram())),
         (
-            "pre_tokenizer.pretokenizers",
-            sequence(pre_tokenizers.Digits(), pre_tokenizers.Punctuation(), byte_level),
+            'model.type: bpetk reads byte-level BPE, and this is "WordPiece"',
+            with_("model", models.WordPiece()),
         ),
-        ("pre_tokenizer.pretokenizers[0].type", sequence(pre_tokenizers.Digits(), byte_level)),
-        ("pre_tokenizer.pretokenizers[0].behavior", sequence(split(hf.Regex("a"), "removed"), byte_level)),
-        (
-            "pre_tokenizer.pretokenizers[0].invert",
-            sequence(split(hf.Regex("a"), "isolated", invert=True), byte_level),
-        ),
-        ("pre_tokenizer.pretokenizers[0].pattern.Regex", sequence(split("a", "isolated"), byte_level)),
-        (
-            "pre_tokenizer.pretokenizers[0].pattern.Regex",
-            sequence(split(hf.Regex(r"\d{1,3}+"), "isolated"), byte_level),
-        ),
-        (
-            "pre_tokenizer.pretokenizers[1].use_regex",
-            sequence(pre_tokenizers.WhitespaceSplit(), pre_tokenizer("gpt2")),
-        ),
-        ("model.type", with_("model", models.Unigram())),
-        ("model.dropout", with_("model", models.BPE(vocab, merges, dropout=0.1))),
-        ("model.unk_token", with_("model", models.BPE(vocab, merges, unk_token="a"))),
-        ("model.byte_fallback", with_("model", models.BPE(vocab, merges, byte_fallback=True))),
-        ("model.ignore_merges", with_("model", models.BPE(vocab, merges, ignore_merges=True))),
-        ("model.end_of_word_suffix", with_("model", models.BPE(vocab, merges, end_of_word_suffix="</w>"))),
-        ("model.vocab: 'abc'", with_("model", models.BPE({**vocab, "abc": 3}, merges))),
-        ("model.vocab: 'a b'", with_("model", models.BPE({**vocab, "a b": 3}, merges))),
+        ("model.dropout", model(dropout=0.1)),
+        ("model.byte_fallback", model(byte_fallback=True)),
+        ("model.continuing_subword_prefix", model([], {"##b": 300}, continuing_subword_prefix="##")),
     ]
 
 
 @pytest.mark.parametrize(
-    ("field", "tokenizer"), variants(), ids=lambda value: value if isinstance(value, str) else ""
+    ("field", "tokenizer"), refused(), ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_settings_that_are_not_supported_are_refused_by_name(
     field: str, tokenizer: Any, tmp_path: Path
@@ -307,5 +362,35 @@ def test_settings_that_are_not_supported_are_refused_by_name(
     path = tmp_path / "foreign.json"
     tokenizer.save(str(path))
     with pytest.raises(ModelFileError) as caught:
-        Tokenizer.from_file(path)
+        load_definition(path)
     assert str(caught.value).startswith(f"{path}: {field}")
+
+
+def test_unk_token_that_is_needed_and_absent_is_refused() -> None:
+    tokenizer = with_("model", models.BPE({"a": 0}, [], unk_token="<unk>"))
+    with pytest.raises(
+        ModelFileError, match=r"model\.unk_token: '<unk>' is not in model\.vocab, but needed: byte 0x"
+    ):
+        from_tokenizer_json(json.loads(tokenizer.to_str()))
+
+
+@pytest.mark.parametrize(
+    ("tokens", "message"),
+    [
+        ([("<s>", 300)], "'<s>' has id 300, but tokenizers would give it 257"),
+        ([("<s>", 258), ("<e>", 257)], "'<s>' has id 258, but tokenizers would give it 257"),
+        ([("<s>", 257), ("<e>", 259)], "'<e>' has id 259, but tokenizers would give it 258"),
+        ([("ab", 255)], "'ab' has id 255, but 256 in model.vocab"),
+        ([("<s>", 256)], "id 256 is given to both 'ab' and '<s>'"),
+    ],
+)
+def test_ids_that_the_reference_would_not_keep_are_refused(
+    tokens: list[tuple[str, int]], message: str
+) -> None:
+    data = json.loads(model().to_str())
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized", "special"), False)
+    data["added_tokens"] = [{"id": id, "content": content, **flags} for content, id in tokens]
+    reference = hf.Tokenizer.from_str(json.dumps(data))
+    assert [reference.token_to_id(content) for content, _ in tokens] != [id for _, id in tokens]
+    with pytest.raises(ModelFileError, match=message):
+        from_tokenizer_json(data)

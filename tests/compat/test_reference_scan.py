@@ -17,6 +17,7 @@ from bpetk.unicode_tables import ranges
 CHARACTERS = (
     "aabzAZßé ſK''’`stdmrevlLR   \t\n\r\x0b\x0c\x85\xa0\u2028\u3000\x1c\x1f\u200b019٣²Ⅷ½〇一漢々あアー한ªʰǅΣяא"
     "\u0301\u0903\u20dd!.,/-_#$+€©😀\u200d\u200c\ufe0f\x00\u0378\ue000\U0002ebf0\U00020000\ufffd"
+    "⺀⼀〡〆豈\U00016ff0\u9fa5\u9fa6\u3040\u3099゛・゠ヿＡ０①"
 )
 PATTERN_SCHEMES = [name for name, scheme in SCHEMES.items() if scheme.pattern]
 # tiktoken's own texts; the schemes without a text of tiktoken are given to its engine as they are.

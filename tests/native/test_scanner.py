@@ -25,6 +25,12 @@ FILLERS = {
     "spaces": b"  x",
     "digits": b"1234 ",
     "upper": b"ABc",
+    "crlf": b"a line;\r\n",
+    "kana": "かなカナ、".encode(),
+    "wide": "\u3000中１２\xa0３".encode(),
+    "marks": "e\u0301 กิน ".encode(),
+    "code": b"{\n    x = 1;\n/",
+    "mixed": "用GPU的Abc".encode(),
 }
 
 
@@ -182,6 +188,16 @@ def test_more_pretokens_than_one_round_holds(unit: bytes) -> None:
         "。".encode(),
         b"\xff",
         "\u0301".encode(),
+        b"\r\n",
+        "\u3000".encode(),
+        "\xa0".encode(),
+        "１".encode(),
+        "〇".encode(),
+        "あ".encode(),
+        "・".encode(),
+        "\u3040".encode(),
+        b"\x01",
+        b"/",
     ],
 )
 def test_one_run_over_many_blocks(unit: bytes) -> None:
@@ -221,7 +237,7 @@ def test_each_ill_formed_byte_is_one_character() -> None:
 
 # All of Unicode
 
-CONTEXTS = ["a{c}b", " {c} ", "{c}{c}A", "'{c}", "1{c}\n", "!{c}"]
+CONTEXTS = ["a{c}b", " {c} ", "{c}{c}A", "'{c}", "1{c}\n", "!{c}", "漢{c}あ", "{c}  {c}1"]
 LARGEST = 0x10FFFF
 
 
@@ -243,7 +259,7 @@ def test_every_code_point_in_every_tier(plane: int) -> None:
 def test_code_points_at_the_borders_of_classes_equal_the_reference() -> None:
     """Each code point whose category is not that of its neighbour, and some of the others."""
     borders = {0, LARGEST}
-    for name in ("L", "N", "M", "Lu", "Ll", "Lt", "White_Space"):
+    for name in ("L", "N", "M", "Lu", "Ll", "Lt", "P", "S", "Han", "White_Space"):
         for first, last in unicode_tables.ranges(name):
             borders |= {max(0, first - 1), first, last, min(LARGEST, last + 1)}
     rng = random.Random(7)
@@ -268,6 +284,22 @@ def test_random_bytes(seed: int) -> None:
         assert_tiers_agree(data)
         if number % 5 == 0:
             assert_equals_reference(data[:600])
+
+
+@pytest.mark.parametrize("name", ["en", "zh"])
+def test_sample_text_in_other_forms(name: str) -> None:
+    """Line ends of two bytes, paragraphs that begin with U+3000, wide digits, blanks at line starts, capitals."""
+    text = (Path(__file__).parents[2] / "corpora" / f"{name}.txt").read_text("utf-8")[:60_000]
+    forms = [
+        text,
+        text.replace("\n", "\r\n"),
+        text.replace("\n", "\n\u3000\u3000"),
+        text.replace(" ", "\xa0"),
+    ]
+    forms += [text.translate({0x30 + i: 0xFF10 + i for i in range(10)}), text.replace("\n", "\n        ")]
+    forms += [text.replace("，", "GPU"), text.replace("，", ";\n//"), text.replace("e", "e\u0301")]
+    for form in forms:
+        assert_tiers_agree(form.encode())
 
 
 def test_scheme_none_is_one_pretoken_a_text() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 LEAVES = "errors alphabet unicode_tables normalization_tables splitter_tables machine readable report"
 # One for each step that text goes through. A stage imports leaves, never another stage: what joins stages comes later.
 STAGES = "corpus pretokenizers splitters special_tokens normalizers post_processors decoders"
-VALUES = f"{LEAVES} code_points custom_pattern aligned {STAGES} model definition"
+VALUES = f"{LEAVES} code_points pattern_syntax custom_pattern tiktoken_pattern split_patterns composition aligned {STAGES} model definition"
 FILES = f"{VALUES} interop.* model_file"
 LIBRARY = f"{FILES} counting trainer pipeline tokenizer convert api"
 
@@ -24,24 +24,28 @@ IMPORTS: dict[str, str] = {
     "code_points": "unicode_tables",
     **dict.fromkeys(STAGES.split(), LEAVES),
     # The patterns of users are one scheme among others, in a module of their own for its size.
-    "custom_pattern": f"{LEAVES} code_points",
+    "pattern_syntax": f"{LEAVES} code_points",
+    "custom_pattern": f"{LEAVES} code_points pattern_syntax",
+    "tiktoken_pattern": f"{LEAVES} custom_pattern",
+    "split_patterns": f"{LEAVES} code_points custom_pattern",
     "pretokenizers": f"{LEAVES} code_points custom_pattern",
-    "aligned": LEAVES,
-    "normalizers": f"{LEAVES} aligned code_points custom_pattern _normalizer",
-    "splitters": f"{LEAVES} aligned code_points custom_pattern pretokenizers",
-    "special_tokens": f"{LEAVES} _added_tokens",
-    "post_processors": f"{LEAVES} aligned",
-    "decoders": LEAVES,
+    "aligned": "",
+    "composition": f"{LEAVES} aligned _normalizer",
+    "normalizers": f"{LEAVES} aligned composition custom_pattern",
+    "splitters": f"{LEAVES} aligned code_points custom_pattern split_patterns pretokenizers",
+    "special_tokens": LEAVES,
+    "post_processors": LEAVES,
+    "decoders": f"{LEAVES} custom_pattern",
     "model": VALUES,
     "definition": VALUES,
-    "interop.*": f"{VALUES} interop.*",
+    "interop.*": f"{VALUES} interop.* _json_outline _model_reader _rank_rules",
     "interop.sentencepiece": f"{VALUES} interop.* trainer",
     "model_file": FILES,
     # Training and encoding do not know each other.
     "counting": f"{LEAVES} corpus pretokenizers custom_pattern _scanner _counter",
     "trainer": f"{VALUES} counting _counter _trainer",
-    "pipeline": f"{VALUES} _added_tokens _normalizer _scanner _encoder",
-    "tokenizer": f"{FILES} pipeline _scanner _encoder",
+    "pipeline": f"{VALUES} _added_tokens _scanner _encode_rules _encode_document _encoder",
+    "tokenizer": f"{FILES} pipeline encoding streaming text_files _encoder _decoder",
     "convert": f"{FILES} tokenizer",
     "api": f"{VALUES} counting trainer tokenizer",
     ".": f"{LIBRARY} errors report _scanner",  # the last to say clearly that nothing is built
@@ -80,14 +84,24 @@ CIMPORTS: dict[str, str] = {
     "_rescan": f"_types {STATE} _engine",
     "_survey": "_native _layout _engine _rescan",
     "_trainer": f"_types {STATE} _counter _engine _merge _rescan _survey _token_strings",
-    "_added_tokens": "_types _native",
-    "_model_reader": "_types _native",
-    "_encoder": "_types _native _scanner _normalizer _added_tokens",
+    "_added_tokens": "_native _scanner",
+    "_json_outline": "_native",
+    "_model_reader": "_native _json_outline",
+    "_rank_rules": "_native",
+    "_encode_rules": "_types _native",
+    "_segment_merge": "_types _native _encode_rules",
+    "_encode_worker": "_types _native _scanner _encode_rules _segment_merge",
+    "_encode_document": "_types _native _scanner _normalizer _added_tokens _encode_worker",
+    "_encoder": "_types _native _scanner _encode_rules _segment_merge _encode_worker _encode_document",
+    "_decoder": "_types",
 }
 FOREIGN = ("cpython", "libc", "libcpp", "cython")
 
 # Native headers, lower ones first: each may include what stands before it.
-HEADERS = "bits.h cpu.h hash.h mem.h pool.h unicode_tables.h utf.h scan_masks.h scan_classes.h scan_blocks.h".split()
+HEADERS = (
+    "bits.h cpu.h byte_search.h hash.h mem.h pool.h unicode_tables.h utf.h json_text.h normalization_tables.h "
+    "scan_masks.h normalization.h scan_classes.h scan_starts.h scan_blocks.h pair_ranks.h merge_step.h segment_cache.h"
+).split()
 
 
 def allows(rule: str, module: str) -> bool:

@@ -74,9 +74,16 @@ MEANINGS = [
     ("(?i:k)", "kK\u212a", "k|K|\u212a"),
     ("(?i:[a-z])+", "aZſ\u212aß", "aZſ\u212a|ß"),
     ("(?i:s|t)s", "sSſsß", "sS|ſs|ß"),
+    ("(?i:'(?:t|re)+|^ab?)", "AB'REtA", "AB|'REt|A"),
+    ("(?i)a|b(?-i:c)", "ABcBC", "A|Bc|BC"),
+    # the dot
+    ("(?m:.)", "a\n", "a|\n"),
+    ("(?im:a.)|(?m:(?-m:.))", "A\na\n", "A\n|a\n"),
     # look-behind
     ("(?<=a|bc)x", "axbcxx", "a|x|bc|x|x"),
     (r"(?<!\S)b", "ab b", "ab |b"),
+    ("(?<=a(?:b|c){1,2}?d+)x", "acddxbdx", "acdd|x|bdx"),
+    ("(?<!a.)x", "axxax", "a|x|xa|x"),
 ]
 
 
@@ -119,18 +126,25 @@ REFUSED = [
     ("(?<", "(?<n>a)", 0),
     ("(?'", "(?'n'a)", 0),
     ("(?i", "a(?i)b", 1),
-    ("(?m", "(?m:.)", 0),
+    ("(?s", "(?s:.)", 0),
     ("(?x", "(?x:a)", 0),
     ("(?#", "a(?#c)", 1),
     ("(?(", "(a)(?(1)b)", 3),
     ("(?R", "(?R)", 0),
-    ("(?<=", "(?<=a+)b", 0),
+    ("(?<=", "(?<=a*)b", 0),
+    ("(?<=", "(?<=a++)b", 0),
+    ("(?<=", "(?<=(?>a))b", 0),
+    ("(?<=", r"(?<=a\b)b", 0),
     ("(?<!", "(?<!|a)b", 0),
     ("(?<=", "(?<=(a))b", 0),
-    ("(?i:", "(?i:a+)", 0),
-    ("(?i:", "(?i:(?:a))", 0),
-    ("(?i:", "(?i:^a)", 0),
+    ("(?<!", "(?<!(a))b", 0),
     ("ss", "(?i:ss)", 5),
+    ("ff", "(?i:[a-s]{2})", 4),
+    ("ss", "(?i:(?:a|s)+)", 4),
+    ("st", "(?i:s1?t)", 7),
+    ("ff", "(?i:(?:af)(?:f|x))", 10),
+    ("ss", "(?i)s(?:s)", 5),
+    ("(?i", "(?i)(?i)a", 4),
     ("st", "x(?i:[rs][tu])", 9),
     ("fi", "(?i:a|fi)", 7),
     ("é", "(?i:é)", 4),
@@ -187,6 +201,28 @@ def test_refusal_names_construct_and_position(construct: str, pattern: str, at: 
     assert len(str(caught.value)) > len(expected) + 10
 
 
+@pytest.mark.parametrize(
+    ("pattern", "text", "expected"),
+    [
+        (r"\d{1,3}+", "1234567a", "1234567|a"),
+        ("a{2}?b", "baab", "b|aab"),
+        ("a{2}+", "aaaaa", "aaaa|a"),
+        ("(?:a{2}++a)|b", "aaab", "aaa|b"),
+    ],
+)
+def test_counts_that_mislead_are_accepted_from_files(pattern: str, text: str, expected: str) -> None:
+    with pytest.raises(ConfigError, match="Oniguruma reads it as"):
+        compile_pattern(pattern)
+    spans = compile_pattern(pattern, misleading=True).spans(text)
+    assert "|".join(text[start:end] for start, end in spans) == expected
+
+
+@pytest.mark.parametrize("pattern", ["a{,2}+", "a{2}+?", "a{2}??", "a{1,2}+*", "a{2}{2}"])
+def test_other_quantifiers_of_quantifiers_are_refused_even_then(pattern: str) -> None:
+    with pytest.raises(ConfigError):
+        compile_pattern(pattern, misleading=True)
+
+
 @pytest.mark.parametrize("letter", "CEHIJLMNOQRSTUVWXYcgijklmoqyzABGKZ")
 def test_letters_without_a_known_meaning_are_refused(letter: str) -> None:
     if letter in "ABZzHSW":
@@ -217,6 +253,18 @@ def test_lone_surrogates_in_text_are_ordinary_characters() -> None:
 
 def test_empty_set_matches_nothing() -> None:
     assert pieces("[a&&b]|c", "abc") == ["ab", "c"]
+
+
+def test_matches_of_nothing_are_among_the_matches_and_not_among_the_pieces() -> None:
+    pattern = compile_pattern("x*")
+    assert pattern.nullable
+    assert list(pattern.matches(pattern.classes("axxb"))) == [(0, 0), (1, 3), (4, 4)]
+    assert not compile_pattern("x+").nullable
+
+
+def test_classes_of_a_part_are_a_part_of_the_classes() -> None:
+    pattern = compile_pattern(r"\p{L}+|\p{N}")
+    assert pattern.classes("a1 漢b")[1:4] == pattern.classes("1 漢")
 
 
 def test_no_text_has_no_pieces() -> None:

@@ -14,7 +14,8 @@ from bpetk.pretokenizers import SCHEMES, UNICODE_VERSION, custom_scheme, get_sch
 from bpetk.reference.scan import split, split_bytes
 from bpetk.unicode_tables import VERSION
 
-NAMES = ("gpt2", "cl100k", "cl100k_tiktoken", "qwen2", "o200k", "whitespace", "none")
+SINGLE = ("gpt2", "cl100k", "cl100k_tiktoken", "qwen2", "qwen3_5", "o200k", "tekken", "kimi_k2")
+NAMES = (*SINGLE, "deepseek_v3", "whitespace", "none")
 BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
 TIKTOKEN_CL100K = (
     r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+"
@@ -30,8 +31,42 @@ O200K = (
     r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
     r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+QWEN3_5 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+TEKKEN = (
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
+    r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
+    r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+KIMI_K2 = (
+    r"[\p{Han}]+"
+    r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+"
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+    r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*"
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+    r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+DEEPSEEK_V3 = (
+    r"\p{N}{1,3}",
+    "[一-龥\u3040-ゟ゠-ヿ]+",
+    "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+"
+    "| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+",
+)
+# Of GPT-2's release, and of older versions of tiktoken.
+OLD_GPT2 = (
+    r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+    r"'s|'t|'re|'ve|'m|'ll|'d| ?[\p{L}]+| ?[\p{N}]+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+)
+OLD_CL100K = (
+    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]"
+    r"|\s+(?!\S)|\s+"
+)
 TEXT = st.text(
-    st.sampled_from("aabZſ'’stRElv  \t\n\r\x85\xa0\u3000\x1c12٣½漢ªǅ\u0301!/.-😀\u200d\x00\ud800é"),
+    st.sampled_from(
+        "aabZſ'’stRElv  \t\n\r\x85\xa0\u3000\x1c12٣½漢ªǅ\u0301!/.-😀\u200d\x00\ud800é々〇⺀あ゛・龥龦\u3040"
+    ),
     max_size=24,
 )
 
@@ -42,7 +77,15 @@ TEXT = st.text(
 def test_the_named_schemes_are_the_documented_ones() -> None:
     assert tuple(SCHEMES) == NAMES
     assert [name for name, scheme in SCHEMES.items() if not scheme.lossless] == ["whitespace"]
-    assert [name for name, scheme in SCHEMES.items() if scheme.pattern is None] == ["whitespace", "none"]
+    assert [name for name, scheme in SCHEMES.items() if not scheme.patterns] == ["whitespace", "none"]
+    assert tuple(name for name, scheme in SCHEMES.items() if scheme.pattern) == SINGLE
+    assert SCHEMES["deepseek_v3"].pattern is None
+
+
+def test_complete_schemes_are_those_whose_pattern_matches_everything() -> None:
+    # The gaps of deepseek_v3, such as control characters, are in no match.
+    assert tuple(name for name, scheme in SCHEMES.items() if scheme.complete) == SINGLE
+    assert not custom_scheme("a").complete
 
 
 def test_version_is_that_of_the_tables() -> None:
@@ -58,7 +101,7 @@ def test_schemes_cannot_be_changed() -> None:
 
 def test_unknown_scheme_names_the_known_ones() -> None:
     with pytest.raises(
-        ConfigError, match=r"'gpt9'.*gpt2, cl100k, cl100k_tiktoken, qwen2, o200k, whitespace, none"
+        ConfigError, match=r"'gpt9'.*gpt2, cl100k, cl100k_tiktoken, qwen2, qwen3_5, o200k.*whitespace, none"
     ):
         get_scheme("gpt9")
 
@@ -79,7 +122,7 @@ def test_whitespace_is_written_as_a_sequence() -> None:
     assert get_scheme("whitespace").to_hf() == expected
 
 
-@pytest.mark.parametrize("name", ["cl100k", "cl100k_tiktoken", "qwen2", "o200k"])
+@pytest.mark.parametrize("name", sorted({*SINGLE} - {"gpt2"}))
 def test_patterns_are_written_as_an_isolating_split(name: str) -> None:
     scheme = get_scheme(name)
     split_form = {
@@ -92,25 +135,59 @@ def test_patterns_are_written_as_an_isolating_split(name: str) -> None:
     assert list(scheme.to_hf()["pretokenizers"][0]) == ["type", "pattern", "behavior", "invert"]
 
 
+def test_patterns_applied_in_turn_are_written_as_so_many_splits() -> None:
+    steps = get_scheme("deepseek_v3").to_hf()["pretokenizers"]
+    assert [step["pattern"]["Regex"] for step in steps[:-1]] == list(DEEPSEEK_V3)
+    assert {(step["type"], step["behavior"], step["invert"]) for step in steps[:-1]} == {
+        ("Split", "Isolated", False)
+    }
+    assert steps[-1] == BYTE_LEVEL
+
+
 def test_written_patterns_hold_nothing_that_oniguruma_reads_differently() -> None:
     for scheme in SCHEMES.values():
-        if scheme.pattern:
-            compile_pattern(scheme.pattern)  # refuses such constructs
-            assert "$" not in scheme.pattern
+        for pattern in scheme.patterns:
+            compile_pattern(pattern)  # refuses such constructs
+            assert "$" not in pattern.replace("#$%", "")  # but for the dollar sign in a set
 
 
 # --- recognising patterns -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["gpt2", "cl100k", "cl100k_tiktoken", "qwen2", "o200k"])
+@pytest.mark.parametrize("name", SINGLE)
 def test_own_pattern_leads_back_to_the_scheme(name: str) -> None:
     assert scheme_from_pattern(SCHEMES[name].pattern or "") is SCHEMES[name]
 
 
-@pytest.mark.parametrize(("pattern", "name"), [(QWEN2, "qwen2"), (O200K, "o200k"), (TIKTOKEN_GPT2, "gpt2")])
-def test_published_pattern_is_recognised(pattern: str, name: str) -> None:
+@pytest.mark.parametrize(
+    ("pattern", "name"),
+    [
+        *[(QWEN2, "qwen2"), (QWEN3_5, "qwen3_5"), (O200K, "o200k"), (TEKKEN, "tekken"), (KIMI_K2, "kimi_k2")],
+        *[(pattern, "gpt2") for pattern in (TIKTOKEN_GPT2, *OLD_GPT2)],
+        (OLD_CL100K, "cl100k"),
+        (DEEPSEEK_V3, "deepseek_v3"),
+    ],
+)
+def test_published_pattern_is_recognised(pattern: str | tuple[str, ...], name: str) -> None:
     assert scheme_from_pattern(pattern) is SCHEMES[name]
     assert scheme_from_pattern(pattern, engine="tiktoken") is SCHEMES[name]
+
+
+def test_several_patterns_are_recognised_together_only() -> None:
+    assert scheme_from_pattern(list(DEEPSEEK_V3)) is SCHEMES["deepseek_v3"]
+    assert [scheme_from_pattern(pattern) for pattern in DEEPSEEK_V3] == [None] * 3
+    assert scheme_from_pattern(DEEPSEEK_V3[:2]) is None
+    assert scheme_from_pattern(DEEPSEEK_V3[::-1]) is None
+    assert scheme_from_pattern([QWEN2]) is SCHEMES["qwen2"]
+    assert scheme_from_pattern([QWEN2, QWEN2]) is None
+    assert scheme_from_pattern([]) is None
+
+
+def test_line_ends_in_a_pattern_may_stand_as_themselves() -> None:
+    escaped = [pattern.replace("\r", r"\r").replace("\n", r"\n") for pattern in DEEPSEEK_V3]
+    assert escaped != list(DEEPSEEK_V3)
+    assert scheme_from_pattern(escaped) is SCHEMES["deepseek_v3"]
+    assert scheme_from_pattern(QWEN2.replace(r"\r", "\r").replace(r"\n", "\n")) is SCHEMES["qwen2"]
 
 
 def test_tiktokens_cl100k_text_means_that_scheme_in_tiktoken_only() -> None:
@@ -179,6 +256,36 @@ CUTS = [
     ("o200k", "we'll'", "we'll|'"),
     ("o200k", "a//\n/b", "a|//\n/|b"),
     ("o200k", "1234", "123|4"),
+    ("qwen3_5", "e\u0301a", "e\u0301a"),
+    ("qwen3_5", "1\u0301 \u0301!\u0301", "1|\u0301| \u0301|!\u0301"),
+    ("qwen3_5", "!!\u0301", "!!|\u0301"),
+    ("qwen3_5", "we'LL go 12", "we|'LL| go| |1|2"),
+    ("qwen2", "!!\u0301", "!!\u0301"),
+    ("tekken", "we'll go", "we|'ll| go"),
+    ("tekken", "camelCaseHTML 123", "camel|Case|HTML| |1|2|3"),
+    ("tekken", "a//\n/b", "a|//\n/|b"),
+    ("kimi_k2", "々〇漢a", "々〇漢|a"),
+    ("kimi_k2", "ABC漢DE's", "ABC|漢|DE's"),
+    ("kimi_k2", "漢's", "漢|'s"),
+    ("kimi_k2", "1〇〇2〇", "1〇〇|2〇"),
+    ("kimi_k2", "!⺀漢⺀", "!⺀|漢⺀"),
+    ("kimi_k2", "a\U00016ff0漢", "a|\U00016ff0漢"),
+    ("kimi_k2", "，漢 漢  漢", "，|漢| |漢| | |漢"),
+    ("kimi_k2", "a//\n/b", "a|//\n|/b"),
+    ("deepseek_v3", "々〇漢a", "々|〇|漢|a"),
+    ("deepseek_v3", "漢字かなカナ龥龦", "漢字かなカナ龥|龦"),
+    ("deepseek_v3", "ア・ー゛", "ア|・|ー|゛"),
+    ("deepseek_v3", "ア\u3040・\u3040", "ア|\u3040|・|\u3040"),
+    ("deepseek_v3", "ア\u3040ア\u3099", "ア|\u3040ア\u3099"),
+    ("deepseek_v3", "1234漢5", "123|4|漢|5"),
+    ("deepseek_v3", "a  1  漢  b", "a|  |1|  |漢| | b"),
+    ("deepseek_v3", "a\n  1", "a|\n|  |1"),
+    ("deepseek_v3", "!ab !ab !!ab", "!ab| !|ab| !!|ab"),
+    ("deepseek_v3", "d'où l'été", "d|'o|ù| l|'|été"),
+    ("deepseek_v3", "・\n!\n", "・|\n|!\n"),
+    ("deepseek_v3", "\x00\x01a\x00", "\x00|\x01a|\x00"),
+    ("deepseek_v3", "\x00 \u200b\u200b漢\u200b", "\x00| |\u200b\u200b|漢|\u200b"),
+    ("deepseek_v3", "e\u0301 \u0301!\u0301", "e\u0301| \u0301|!|\u0301"),
     ("whitespace", " a\u3000\tb\x1cc ", "a|b\x1cc"),
     ("whitespace", " \n", ""),
     ("none", "a b\n", "a b\n"),
@@ -205,12 +312,15 @@ def test_unknown_scheme_has_no_scanner() -> None:
         split("", "gpt9")
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if SCHEMES[name].pattern])
+@pytest.mark.parametrize("name", [name for name in NAMES if SCHEMES[name].patterns])
 @given(text=TEXT)
 @settings(max_examples=150, deadline=None)
-def test_scanner_cuts_what_the_pattern_cuts(name: str, text: str) -> None:
-    spans = compile_pattern(SCHEMES[name].pattern or "").spans(text)
-    assert split(text, name) == [text[start:end] for start, end in spans]
+def test_scanner_cuts_what_the_patterns_cut(name: str, text: str) -> None:
+    pieces = [text] if text else []
+    for pattern in SCHEMES[name].patterns:
+        spans = compile_pattern(pattern).spans
+        pieces = [piece[start:end] for piece in pieces for start, end in spans(piece)]
+    assert split(text, name) == pieces
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if SCHEMES[name].lossless])

@@ -18,7 +18,8 @@ from bpetk.model import BpeModel
 from bpetk.pretokenizers import SCHEMES, custom_scheme, get_scheme
 from bpetk.reference import encode as reference
 from bpetk.reference import scan
-from bpetk.tokenizer import Tokenizer, merge_symbols
+from bpetk.reference.encode import merge_symbols
+from bpetk.tokenizer import Tokenizer
 
 TEXT = 3 * (
     "the theme of this other thing, 你好世界你好,世界 123 123456  \n\n"

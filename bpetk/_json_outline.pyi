@@ -1,0 +1,13 @@
+from typing_extensions import disjoint_base
+
+@disjoint_base
+class Outline:
+    @property
+    def data(self) -> bytes: ...
+    # Start and end of each value in data: of the top level, and of "model".
+    @property
+    def fields(self) -> dict[str, tuple[int, int]]: ...
+    @property
+    def model(self) -> dict[str, tuple[int, int]]: ...
+
+def split_file(data: bytes) -> Outline | None: ...
