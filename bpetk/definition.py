@@ -77,4 +77,9 @@ class Definition:
         decoder = sections.decoder
         if decoder is None and self.format == "trained":
             decoder = BYTE_LEVEL_DECODER
-        return sections.normalizer, sections.pre_tokenizer or self.model.scheme.to_hf(), sections.post_processor, decoder
+        return (
+            sections.normalizer,
+            sections.pre_tokenizer or self.model.scheme.to_hf(),
+            sections.post_processor,
+            decoder,
+        )

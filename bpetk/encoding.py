@@ -59,7 +59,7 @@ class Places:
 
         self._np = np
         self._model = model
-        blob, offsets = model.table
+        _, offsets = model.table
         self._lengths = np.diff(np.frombuffer(offsets, dtype=np.uint32).astype(np.int64))
         self._byte_of = _starts(np, text)
         self.ids: list[int] = []
@@ -92,8 +92,7 @@ class Places:
     def texts(self, id_to_token: Callable[[int], str]) -> list[str]:
         """Give the text of each token: the vocabulary's, but of an added token what it took of the document."""
         return [
-            id_to_token(id) if text is None else text
-            for id, text in zip(self.ids, self._texts, strict=True)
+            id_to_token(id) if text is None else text for id, text in zip(self.ids, self._texts, strict=True)
         ]
 
     def _put(self, chars: Sequence[Sequence[int]] | Any, data: Any | None) -> None:
@@ -128,7 +127,9 @@ class Places:
         """Place tokens piece by piece: a token's bytes may hold more than the text, such as the end-of-word suffix."""
         model = self._model
         suffix = len(model.end_of_word_suffix or "")
-        unk = None if model.unk_token is None or -1 not in model.byte_ids else model.string_id(model.unk_token)
+        unk = (
+            None if model.unk_token is None or -1 not in model.byte_ids else model.string_id(model.unk_token)
+        )
         at = 0
         for piece in pieces:
             wanted = len(piece.text.encode("utf-8", "surrogateescape")) + suffix

@@ -256,7 +256,7 @@ class BpeModel:
         outside = {id: token for id, token in outside.items() if id >= len(flags) or not flags[id]}
         if outside and min(outside) < len(flags):
             return None
-        parts, offsets = [blob], array("I", bytes(packed))  # type: ignore[arg-type]
+        parts, offsets = [blob], array("I", bytes(packed))
         for id in range(len(flags), max(outside, default=-1) + 1):
             content = _token_bytes(outside[id].content) if id in outside else b""
             parts.append(content)

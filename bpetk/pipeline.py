@@ -17,14 +17,14 @@ from bpetk import _scanner
 from bpetk._added_tokens import Matcher
 from bpetk._encode_document import Plan
 from bpetk._encode_rules import EncodeRules
-from bpetk._encoder import Encoder, IdBuffer
+from bpetk._encoder import Encoder
 from bpetk.aligned import AlignedText
 from bpetk.alphabet import is_byte_level
 from bpetk.definition import Definition
 from bpetk.errors import InvalidEncodingError, UnknownTokenError
 from bpetk.normalizers import Normalizer, normalizer_from_hf
 from bpetk.post_processors import PostProcessor, post_processor_from_hf
-from bpetk.special_tokens import AddedToken, AddedTokenSplitter, Selection, policy_of, select_tokens
+from bpetk.special_tokens import AddedTokenSplitter, Selection, policy_of, select_tokens
 from bpetk.splitters import PreTokenizer, pre_tokenizer_from_hf
 
 NO_MEMORY, UNKNOWN_BYTE, INVALID_UTF8, SURROGATE, FORBIDDEN, GENERAL = range(1, 7)
@@ -167,10 +167,7 @@ class Pipeline:
         ConfigError
             If an option is neither ``"all"`` nor a set of strings.
         """
-        key = tuple(
-            value if isinstance(value, str | frozenset) else frozenset(value) if _is_set(value) else None
-            for value in (allowed, disallowed)
-        )
+        key = _hashable(allowed), _hashable(disallowed)
         if None not in key and (found := self._policies.get(key)) is not None:
             return found
         contents, forbidden = policy_of(self.model.added_tokens, allowed, disallowed)
@@ -219,7 +216,9 @@ class Pipeline:
             return None
         # Cuts are before a blank and between characters that are not ASCII: nowhere else in a string.
         strings = {*policy.contents, *policy.forbidden}
-        risky = [text.encode("utf-8", "surrogatepass") for text in strings if " " in text[1:] or not text.isascii()]
+        risky = [
+            text.encode("utf-8", "surrogatepass") for text in strings if " " in text[1:] or not text.isascii()
+        ]
 
         def find(data: bytes) -> int:
             cut = _scanner.find_safe_cut(data, scheme)
@@ -271,7 +270,9 @@ class Pipeline:
             part = AlignedText(text[start:end], start)
             to_utf8(part.text, start)
             if normalizer is not None and not normalizer.unchanged(part.text.encode()):
-                part = normalizer.align(part) if aligned else AlignedText(normalizer.normalize(part.text), start)
+                part = (
+                    normalizer.align(part) if aligned else AlignedText(normalizer.normalize(part.text), start)
+                )
             for i, j, id in self.splitter.cut_normalized(part.text, policy.contents):
                 stretch = part.slice(i, j)
                 if id is not None:
@@ -374,8 +375,11 @@ def _torn(text: str) -> bool:
     return False
 
 
-def _is_set(value: Any) -> bool:
-    return isinstance(value, set | tuple | list | frozenset) and all(isinstance(item, str) for item in value)
+def _hashable(value: Any) -> str | frozenset[str] | None:
+    if isinstance(value, str | frozenset):
+        return value
+    strings = isinstance(value, set | tuple | list) and all(isinstance(item, str) for item in value)
+    return frozenset(value) if strings else None
 
 
 def _matcher(contents: Sequence[str]) -> Matcher | None:

@@ -64,7 +64,7 @@ def read_parts(
             begun = False  # the held bytes go on with a document of which parts were given away
             read_before = 0
             while True:
-                # Longer reads for a long document that cannot be cut: its bytes are looked at a constant number of times.
+                # Longer reads where a long document cannot be cut, so that time stays linear.
                 data = file.read(max(part_bytes, len(held)))
                 if not data:
                     break

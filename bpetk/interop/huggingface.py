@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from bpetk.definition import Definition, Section, Sections
 from bpetk.errors import ConfigError, ModelFileError
 from bpetk.interop.bpe_section import (
+    BpeParts,
     check_byte_fallback,
     inert_settings,
     needs_listing,
@@ -35,7 +35,7 @@ from bpetk.interop.json_fields import (
 from bpetk.interop.tokenizer_config import check_roles as check_roles
 from bpetk.model import BpeModel
 from bpetk.pretokenizers import Scheme, custom_scheme
-
+from bpetk.special_tokens import AddedToken
 
 _KEYS = (
     *("version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
@@ -43,11 +44,17 @@ class Pair:
 
     @property
     def plain(self) -> bool:
-        """Whether tokens are the bytes of the text where they stand: nothing normalizes, trims or drops."""
+        """Whether tokens are the bytes of the text where they stand: nothing normalizes or drops.
+
+        Not so, either, where pieces are cut again after they became bytes: then parts of a character are text.
+        """
         if isinstance(self.there, TiktokenReference):
             return True
-        normalizer = self.there.tokenizer.normalizer
-        return normalizer is None or str(normalizer) == "Sequence(normalizers=[])"
+        normalizer, pre_tokenizer = self.there.tokenizer.normalizer, self.there.tokenizer.pre_tokenizer
+        steps = json.loads(pre_tokenizer.__getstate__())
+        last = steps["pretokenizers"][-1] if steps["type"] == "Sequence" else steps
+        unchanged = normalizer is None or str(normalizer) == "Sequence(normalizers=[])"
+        return unchanged and last["type"] == "ByteLevel"
 
     @cached_property
     def trims(self) -> bool:

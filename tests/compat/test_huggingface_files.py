@@ -209,7 +209,8 @@ def test_auto_tokenizer_loads_the_directory(
     assert again.roles == roles
     # What transformers saves again has another post-processor, which adds nothing.
     auto.save_pretrained(str(tmp_path / "again"))
-    assert Tokenizer.from_file(tmp_path / "again") == again
+    saved = Tokenizer.from_file(tmp_path / "again")
+    assert (saved.model, saved.roles) == (again.model, again.roles)
 
 
 def test_reads_older_and_foreign_forms() -> None:

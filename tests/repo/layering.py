@@ -14,9 +14,15 @@ from pathlib import Path
 LEAVES = "errors alphabet unicode_tables normalization_tables splitter_tables machine readable report"
 # One for each step that text goes through. A stage imports leaves, never another stage: what joins stages comes later.
 STAGES = "corpus pretokenizers splitters special_tokens normalizers post_processors decoders"
-VALUES = f"{LEAVES} code_points pattern_syntax custom_pattern tiktoken_pattern split_patterns composition aligned {STAGES} model definition"
+VALUES = (
+    f"{LEAVES} code_points pattern_syntax custom_pattern tiktoken_pattern split_patterns composition aligned {STAGES} "
+    "model definition"
+)
 FILES = f"{VALUES} interop.* model_file"
-LIBRARY = f"{FILES} counting trainer pipeline tokenizer convert api"
+LIBRARY = (
+    f"{FILES} counting trainer pipeline encoding streaming text_files tokenizer_base text_encoding file_encoding "
+    "id_decoding tokenizer convert api"
+)
 
 # Module -> modules it may import; `x.*` is all of the package x. Names are relative to bpetk, `.` is bpetk itself.
 IMPORTS: dict[str, str] = {
@@ -45,7 +51,14 @@ IMPORTS: dict[str, str] = {
     "counting": f"{LEAVES} corpus pretokenizers custom_pattern _scanner _counter",
     "trainer": f"{VALUES} counting _counter _trainer",
     "pipeline": f"{VALUES} _added_tokens _scanner _encode_rules _encode_document _encoder",
-    "tokenizer": f"{FILES} pipeline encoding streaming text_files _encoder _decoder",
+    "encoding": VALUES,
+    "streaming": "",
+    "text_files": LEAVES,
+    "tokenizer_base": f"{FILES} pipeline",
+    "text_encoding": f"{FILES} pipeline encoding tokenizer_base _encoder",
+    "file_encoding": f"{FILES} text_files text_encoding",
+    "id_decoding": f"{FILES} streaming tokenizer_base _decoder",
+    "tokenizer": f"{FILES} file_encoding id_decoding",
     "convert": f"{FILES} tokenizer",
     "api": f"{VALUES} counting trainer tokenizer",
     ".": f"{LIBRARY} errors report _scanner",  # the last to say clearly that nothing is built

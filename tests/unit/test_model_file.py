@@ -428,7 +428,7 @@ def test_a_malformed_field_is_named(saved: Path, keys: tuple[Any, ...], value: A
         (b"[]", r"the file: expected an object, found \[\]"),
         (b"[" * 200_000, "nested|recursion"),
         (b'{"version": ' + b"9" * 5000 + b"}", "JSON"),
-        (b'{"version": "\\ud800"}', "version: only"),
+        (b'{"version": "\\ud800", "model": {}}', "version: only"),
         (b'{"version": NaN}', "not JSON: NaN"),
     ],
 )
