@@ -195,11 +195,15 @@ class Pipeline:
             second=_matcher([item.form for item in second]),
             second_ids=array("I", [item.token.id for item in second]),
             form=-1 if self.form is None else self.form,
-            # What is searched in the normalized text is searched in its own normalized form.
-            general=self.form is None
-            or self.scheme is None
-            or any(item.form != item.token.content for item in second),
+            general=self._always_general(contents),
         )
+
+    def _always_general(self, contents: frozenset[str]) -> bool:
+        """Whether no text is encoded natively."""
+        # What is searched in the normalized text is searched in its own normalized form.
+        second = self.splitter.searched(contents, normalized=True)
+        changed = any(item.form != item.token.content for item in second)
+        return self.form is None or self.scheme is None or changed
 
     def _changes(self, text: str) -> bool:
         return self.normalizer is not None and not self.normalizer.unchanged(text.encode())
@@ -212,7 +216,7 @@ class Pipeline:
         scheme = self.scheme
         wanted = [token for token in self.model.added_tokens if token.content in policy.contents]
         flagged = any(token.lstrip or token.rstrip or token.single_word for token in wanted)
-        if scheme is None or self.form is None or flagged or policy.plan.general:
+        if scheme is None or flagged or self._always_general(policy.contents):
             return None
         # Cuts are before a blank and between characters that are not ASCII: nowhere else in a string.
         strings = {*policy.contents, *policy.forbidden}

@@ -1,10 +1,10 @@
-"""Equality checks against the reference libraries: train with both, compare what was learned, in order."""
+"""Equality checks against the reference libraries: train or encode with both, compare the results in order."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,16 +12,20 @@ from typing import TYPE_CHECKING, Any, Literal
 from bpetk.alphabet import from_byte_level
 from bpetk.api import train
 from bpetk.corpus import native_encoding, resolve
-from bpetk.errors import ConfigError, MissingDependencyError
+from bpetk.errors import ConfigError, MissingDependencyError, UnknownTokenError
 from bpetk.interop.huggingface import to_tokenizer_json
 from bpetk.pretokenizers import Scheme, custom_scheme, get_scheme
+from bpetk.probe import first_unequal, text_batches
 from bpetk.readable import readable, readable_pair
+from bpetk.reference_libraries import Reference, load_reference
+from bpetk.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+    from tokenizers import Tokenizer as HfTokenizer
     from tokenizers.trainers import BpeTrainer
 
 REFERENCES = ("hf",)
+_AROUND = 5  # tokens shown before and after a difference
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def hf_pipeline(
     min_frequency: int = 0,
     max_token_length: int | None = None,
     alphabet: str = "bytes",
-) -> tuple[Tokenizer, BpeTrainer]:
+) -> tuple[HfTokenizer, BpeTrainer]:
     """Configure a `tokenizers` tokenizer and trainer to do what ``bpetk.train`` does.
 
     Parameters
@@ -242,3 +246,139 @@ def _lines(names: Sequence[str], encoding: str) -> Iterator[str]:
     for name in names:
         with open(name, encoding=encoding, newline="\n") as file:
             yield from file
+
+
+@dataclass(frozen=True)
+class EncodeDifference:
+    """The first text that two libraries encode differently.
+
+    ``line`` is None if the file was encoded as a whole; ``at`` is the number of ids that are equal before the first
+    that is not, ``near`` the text around it. The ids are those around that place, each with its token for people.
+    """
+
+    file: str
+    line: int | None
+    at: int
+    near: str
+    ours: tuple[tuple[int, str], ...]
+    theirs: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True)
+class EncodeVerifyResult:
+    """Outcome of a comparison of ids: how much was compared, and the first difference if there is one."""
+
+    identical: bool
+    texts: int
+    tokens: int
+    bytes: int
+    difference: EncodeDifference | None
+    ours: str
+    theirs: str
+
+
+def verify_encode(
+    tokenizer: Tokenizer,
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    against: str = "hf",
+    pattern: str | None = None,
+    whole: bool = False,
+    threads: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> EncodeVerifyResult:
+    r"""Encode text with bpetk and with a reference library, and compare the ids of every line.
+
+    Special tokens in the text are encoded as such by both, and none are added.
+
+    Parameters
+    ----------
+    tokenizer
+        A tokenizer that was loaded from files; the reference reads the same files.
+    paths
+        Files of UTF-8 text.
+    against
+        ``"hf"``: the package `tokenizers`; ``"tiktoken"``: an encoding with the model's ranks, pattern and special
+        tokens.
+    pattern
+        The pattern that ranks were loaded with, for tiktoken, if it is not that of a named scheme.
+    whole
+        Compare every file as one text. By default each line is one, its line feed included.
+    threads
+        For bpetk; the reference has its own settings.
+    progress
+        Called with the number of bytes compared so far.
+
+    Returns
+    -------
+    EncodeVerifyResult
+        ``difference`` is the first one.
+
+    Raises
+    ------
+    MissingDependencyError
+        If the reference library is not installed.
+    ConfigError
+        If the reference cannot load a tokenizer of this kind.
+    CorpusFileError, InvalidEncodingError
+        If a file cannot be read or is not UTF-8.
+
+    Examples
+    --------
+    >>> import bpetk, pathlib, tempfile
+    >>> text = pathlib.Path(tempfile.mkdtemp(), "corpus.txt")
+    >>> _ = text.write_text("low lower lowest\n" * 3)
+    >>> tok = bpetk.train(text, 260)
+    >>> result = verify_encode(tok, text)
+    >>> result.identical, result.texts, result.tokens
+    (True, 3, 21)
+    """
+    reference = load_reference(tokenizer.definition, against, pattern=pattern)
+    names = [os.fspath(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
+    texts = tokens = size = 0
+    found: EncodeDifference | None = None
+    for name in names:
+        for first, batch in text_batches(name, whole=whole):
+            ours = tokenizer.encode_batch(batch, threads=threads, allowed_special="all")
+            theirs = reference.encode_batch(batch)
+            for at, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+                if list(a) != list(b):
+                    line = None if whole else first + at
+                    found = _describe(tokenizer, reference, name, line, batch[at], a, b)
+                    break
+                texts, tokens, size = texts + 1, tokens + len(a), size + len(batch[at].encode())
+            if found is not None:
+                break
+            if progress is not None:
+                progress(size)
+        if found is not None:
+            break
+    ours_name = f"bpetk {version('bpetk')}"
+    return EncodeVerifyResult(found is None, texts, tokens, size, found, ours_name, reference.name)
+
+
+def _describe(
+    tokenizer: Tokenizer,
+    reference: Reference,
+    name: str,
+    line: int | None,
+    text: str,
+    ours: Sequence[int],
+    theirs: Sequence[int],
+) -> EncodeDifference:
+    at = first_unequal(ours, theirs)
+    # Where that is in the text: to the character if the tokenizer keeps the text as it is, else near it.
+    start = len(tokenizer.decode_bytes(ours[:at]).decode("utf-8", "ignore"))
+    near = text[max(0, start - 20) : start + 40]
+
+    def show(ids: Sequence[int]) -> tuple[tuple[int, str], ...]:
+        return tuple((id, _token(tokenizer, id)) for id in ids[max(0, at - _AROUND) : at + _AROUND])
+
+    return EncodeDifference(name, line, at, near, show(ours), show(theirs))
+
+
+def _token(tokenizer: Tokenizer, id: int) -> str:
+    try:
+        return readable(tokenizer.id_to_bytes(id))
+    except UnknownTokenError:
+        return "not in the vocabulary"

@@ -1,38 +1,31 @@
-"""Measure trainers fairly: a fresh process for each measurement, rounds interleaved, every round kept."""
+"""Measure fairly: a fresh process for each measurement, rounds interleaved, every round kept. Here: trainers."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import signal
-import site
-import subprocess
-import sys
-import sysconfig
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import bpetk
 from bpetk.benchmark.corpus_facts import describe_corpus, describe_machine
-from bpetk.benchmark.peers import PEERS, Job
-from bpetk.benchmark.results import BenchmarkResult, Entry, Measurement
+from bpetk.benchmark.peers import PEERS, Contender, Job
+from bpetk.benchmark.process import WorkerError, run_process
+from bpetk.benchmark.results import BenchmarkResult, Entry, Measurement, TrainEntry
 from bpetk.corpus import PathInput
 from bpetk.errors import ConfigError
 from bpetk.machine import available_cpus
 from bpetk.pretokenizers import get_scheme
 from bpetk.readable import readable_pair
 
+P = TypeVar("P", bound=Contender)
+E = TypeVar("E", bound=Entry)
 
-class WorkerError(Exception):
-    """A worker did not deliver; the message is for the table."""
+Progress = Callable[[str, int, Any], None]
 
 
-def parse_names(names: Iterable[str]) -> list[tuple[str, int | None]]:
-    """Read ``name`` or ``name@threads``; refuse what is no known trainer.
+def parse_names(names: Iterable[str], peers: Mapping[str, Any] = PEERS) -> list[tuple[str, int | None]]:
+    """Read ``name`` or ``name@threads``; refuse what is none of the peers.
 
     Examples
     --------
@@ -42,88 +35,75 @@ def parse_names(names: Iterable[str]) -> list[tuple[str, int | None]]:
     parsed: list[tuple[str, int | None]] = []
     for text in names:
         name, at, threads = text.partition("@")
-        if name not in PEERS:
-            raise ConfigError(f"unknown trainer {name!r} to compare with; known are {', '.join(PEERS)}")
+        if name not in peers:
+            raise ConfigError(f"{name!r} to compare with is unknown; known are {', '.join(peers)}")
         if at and not (threads.isascii() and threads.isdigit() and int(threads) > 0):
             raise ConfigError(f"{text!r}: after '@' a number of threads is expected, as in {name}@1")
         parsed.append((name, int(threads) if at else None))
     return parsed
 
 
-def _choose(names: Iterable[str], scheme: str, threads: int) -> tuple[list[Entry], dict[str, str]]:
-    """Make entries of the trainers that can run, ours first, and name the others with the reason."""
-    entries = [Entry("bpetk", PEERS["bpetk"], threads, bpetk.__version__)]
+def choose(
+    names: Iterable[str],
+    peers: Mapping[str, P],
+    threads: int,
+    make: Callable[[str, P, int, str], E],
+    refuse: Callable[[P], str | None],
+) -> tuple[list[E], dict[str, str]]:
+    """Make entries of the contenders that can run, ours first, and name the others with the reason."""
+    entries = [make("bpetk", peers["bpetk"], threads, bpetk.__version__)]
     skipped: dict[str, str] = {}
-    for name, own_threads in parse_names(names):
-        peer = PEERS[name]
+    for name, own_threads in parse_names(names, peers):
+        peer = peers[name]
         label = name if own_threads is None else f"{name}@{own_threads}"
         if label in (entry.label for entry in entries):
             continue
         version = peer.installed_version()
         if version is None:
             skipped[label] = f"the package {peer.distribution!r} is not installed: pip install 'bpetk[bench]'"
-        elif reason := peer.refuse(scheme):
+        elif reason := refuse(peer):
             skipped[label] = reason
         else:
-            entries.append(Entry(label, peer, own_threads or threads, version))
+            entries.append(make(label, peer, own_threads or threads, version))
     return entries, skipped
 
 
-def _environment(threads: int) -> dict[str, str]:
-    """Give the worker the threads asked for, and the very package that runs here."""
-    environment = {
-        **os.environ,
-        "RAYON_NUM_THREADS": str(threads),
-        "TOKENIZERS_PARALLELISM": "true" if threads > 1 else "false",
-    }
-    root = os.path.realpath(Path(bpetk.__file__).parent.parent)
-    installed = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), site.getusersitepackages()]
-    if root not in map(
-        os.path.realpath, installed
-    ):  # a source tree: the worker, in another folder, would not find it by itself
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    return environment
+def run_rounds(
+    entries: Sequence[E], rounds: int, measure: Callable[[E, int], Any], progress: Progress | None
+) -> None:
+    """Measure every entry once a round; each round begins with another entry, the first with the first.
+
+    ``measure`` keeps what it measures; an entry for which it raises WorkerError is left out from then on. Progress is
+    told label, round and None before a measurement, and after it the measurement or the reason why there is none.
+    """
+
+    def tell(entry: E, turn: int, outcome: Any) -> None:
+        if progress is not None:
+            progress(entry.label, turn, outcome)
+
+    for turn in range(1, rounds + 1):
+        shift = (turn - 1) % len(entries)
+        for entry in [*entries[shift:], *entries[:shift]]:
+            if entry.failed:
+                continue
+            tell(entry, turn, None)
+            try:
+                outcome = measure(entry, turn)
+            except WorkerError as error:
+                entry.failed, entry.problem = True, str(error)
+                outcome = str(error)
+            tell(entry, turn, outcome)
 
 
-def _explain_exit(code: int, errors: str) -> str:
-    lines = [line.strip() for line in errors.splitlines() if line.strip()]
-    if code < 0:
-        with contextlib.suppress(ValueError):
-            name = signal.Signals(-code).name
-            return f"ended by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
-    return lines[-1] if lines else f"exit code {code}"
+def check_rounds(rounds: int) -> None:
+    """Refuse a number of rounds below 1."""
+    if rounds < 1:
+        raise ConfigError(f"{rounds} rounds: at least 1 is needed")
 
 
 def run_worker(job: Job, folder: Path, timeout: float | None = None) -> tuple[dict[str, Any], Path | None]:
-    """Run one measurement in a fresh process; return its numbers and the file of merges, if there is one."""
-    source, target = folder / "job.json", folder / "result.json"
-    merges = target.with_suffix(".merges")
-    for stale in (target, merges):
-        stale.unlink(missing_ok=True)
-    source.write_text(json.dumps(asdict(job)), encoding="utf-8")
-    command = [sys.executable, "-m", "bpetk.benchmark.worker", str(source), str(target)]
-    with open(folder / "errors.txt", "w+", encoding="utf-8", errors="replace") as errors:
-        process = subprocess.Popen(
-            command, cwd=folder, env=_environment(job.threads), stdout=subprocess.DEVNULL, stderr=errors
-        )
-        try:
-            code = process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            raise WorkerError(f"took longer than {timeout:g} s") from None
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-        if code != 0 or not target.exists():
-            errors.seek(0)
-            raise WorkerError(_explain_exit(code, errors.read()))
-    numbers: dict[str, Any] = json.loads(target.read_text(encoding="utf-8"))
-    theirs, ours = (
-        os.path.realpath(path) for path in (numbers.pop("bpetk_path"), Path(bpetk.__file__).parent)
-    )
-    if theirs != ours:
-        raise WorkerError(f"the worker imported bpetk from {theirs}, not from {ours}")
-    return numbers, merges if merges.exists() else None
+    """Run one training in a fresh process; return its numbers and the file of merges, if there is one."""
+    return run_process("train", job, folder, threads=job.threads, suffix=".merges", timeout=timeout)
 
 
 def _pair(line: str) -> str:
@@ -143,7 +123,7 @@ def compare_merges(ours: str, theirs: str) -> str | None:
     return None
 
 
-def _judge(entry: Entry, measured: Measurement, merges: Path | None, ours: str | None) -> None:
+def _judge(entry: TrainEntry, measured: Measurement, merges: Path | None, ours: str | None) -> None:
     """Record equality: with ours once, and with itself in every round. ``ours`` is None for our own entry."""
     if not entry.peer.exact or merges is None:
         return
@@ -202,35 +182,27 @@ def run_train_benchmark(
         If the text cannot be read.
     """
     get_scheme(scheme)
-    if rounds < 1:
-        raise ConfigError(f"{rounds} rounds: at least 1 is needed")
-    entries, skipped = _choose(against, scheme, threads or available_cpus())
+    check_rounds(rounds)
+    entries, skipped = choose(
+        against, PEERS, threads or available_cpus(), TrainEntry, lambda peer: peer.refuse(scheme)
+    )
     corpus, missing = describe_corpus(paths)
     files = tuple(file.path for file in corpus.files)
     ours: str | None = None  # our merges, as text
+
     with tempfile.TemporaryDirectory(prefix="bpetk-bench-") as name:
-        for turn in range(1, rounds + 1):
-            shift = (turn - 1) % len(
-                entries
-            )  # 0 in the first round: bpetk begins, so peers can be compared with it
-            for entry in entries[shift:] + entries[:shift]:
-                if entry.failed:
-                    continue
-                if progress is not None:
-                    progress(entry.label, turn, None)
-                job = Job(entry.peer.name, files, vocab_size, scheme, entry.threads, missing)
-                try:
-                    numbers, merges = run_worker(job, Path(name), timeout)
-                except WorkerError as error:
-                    entry.failed, entry.problem = True, str(error)
-                    if progress is not None:
-                        progress(entry.label, turn, str(error))
-                    continue
-                measured = Measurement(turn, **numbers)
-                entry.measurements.append(measured)
-                _judge(entry, measured, merges, None if entry is entries[0] else ours)
-                if entry is entries[0] and merges is not None:
-                    ours = merges.read_text(encoding="ascii")
-                if progress is not None:
-                    progress(entry.label, turn, measured)
+
+        def measure(entry: TrainEntry, turn: int) -> Measurement:
+            nonlocal ours
+            job = Job(entry.peer.name, files, vocab_size, scheme, entry.threads, missing)
+            numbers, merges = run_worker(job, Path(name), timeout)
+            measured = Measurement(turn, **numbers)
+            entry.measurements.append(measured)
+            _judge(entry, measured, merges, None if entry is entries[0] else ours)
+            if entry is entries[0] and merges is not None:
+                ours = merges.read_text(encoding="ascii")
+            return measured
+
+        # In the first round ours is first, so that peers can be compared with it.
+        run_rounds(entries, rounds, measure, progress)
     return BenchmarkResult(vocab_size, scheme, rounds, corpus, describe_machine(), tuple(entries), skipped)

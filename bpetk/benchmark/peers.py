@@ -31,21 +31,13 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Peer:
-    """A trainer.
-
-    ``prepare`` imports and configures and returns the call that is timed, which reads the files and trains;
-    ``merges`` takes the result of that call apart when the clock has stopped. Where ``exact``, the peer
-    claims the merges of Hugging Face's trainer, as bpetk does, and the harness checks that they are equal.
-    """
+class Contender:
+    """A package that takes part; ``note`` says what of it cannot be compared."""
 
     name: str
     distribution: str
     exact: bool
     note: str
-    prepare: Callable[[Job], Callable[[], Any]]
-    merges: Callable[[Any], Merges | None] = lambda _: None
-    refuse: Callable[[str], str | None] = lambda _: None
 
     def installed_version(self) -> str | None:
         """Return the version, or None if the package is absent."""
@@ -55,6 +47,20 @@ class Peer:
             return version(self.distribution)
         except PackageNotFoundError:
             return None
+
+
+@dataclass(frozen=True)
+class Peer(Contender):
+    """A trainer.
+
+    ``prepare`` imports and configures and returns the call that is timed, which reads the files and trains;
+    ``merges`` takes the result of that call apart when the clock has stopped. Where ``exact``, the peer
+    claims the merges of Hugging Face's trainer, as bpetk does, and the harness checks that they are equal.
+    """
+
+    prepare: Callable[[Job], Callable[[], Any]]
+    merges: Callable[[Any], Merges | None] = lambda _: None
+    refuse: Callable[[str], str | None] = lambda _: None
 
 
 def _lines(files: Sequence[str]) -> Iterator[str]:

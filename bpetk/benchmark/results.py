@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
-from typing import Any
+from typing import Any, ClassVar
 
 from bpetk.benchmark.corpus_facts import CorpusFacts
-from bpetk.benchmark.peers import Peer
+from bpetk.benchmark.peers import Contender
 
 
 @dataclass(frozen=True)
@@ -40,50 +40,68 @@ class Measurement:
 
 @dataclass
 class Entry:
-    """A trainer at a number of threads, and what was measured of it.
+    """A contender at a number of threads, and what was measured of it.
 
-    ``equality`` is ``"equal"`` or ``"different"`` for a peer that claims the same merges, else None;
-    ``problem`` says what differs or why it could not be run to the end.
+    ``equality`` is ``"equal"`` or ``"different"`` for one that claims the same result, else None; ``problem`` says
+    what differs or why it could not be run to the end.
     """
 
     label: str
-    peer: Peer
+    peer: Contender
     threads: int
     version: str
-    measurements: list[Measurement] = field(default_factory=list)
+    measurements: list[Any] = field(default_factory=list)
     equality: str | None = None
     problem: str | None = None
     failed: bool = False
+
+    quantities: ClassVar[tuple[str, ...]] = ()
 
     def spread(self, quantity: str) -> Spread:
         """Summarise a field of the measurements."""
         return Spread.of([getattr(m, quantity) for m in self.measurements])
 
     def ratio(self, ours: Entry, quantity: str) -> float:
-        """Divide the median of this trainer by that of ours: above 1 means that ours needs less."""
+        """Divide the median of this contender by that of ours: above 1 means that ours needs less."""
         base = ours.spread(quantity).median
         return self.spread(quantity).median / base if base else float("nan")
 
-    def to_dict(self, ours: Entry) -> dict[str, Any]:
-        """Plain values for JSON, every round included."""
-        plain: dict[str, Any] = {
+    def facts(self) -> dict[str, Any]:
+        """Plain values that tell what was measured, and how it ended."""
+        return {
             "label": self.label,
             "package": self.peer.distribution,
             "version": self.version,
             "threads": self.threads,
-            "claims_equal_merges": self.peer.exact,
             "equality": self.equality,
             "failed": self.failed,
             "problem": self.problem,
             "note": self.peer.note,
             "rounds": [asdict(measurement) for measurement in self.measurements],
         }
-        for quantity in ("wall_seconds", "cpu_seconds", "peak_rss_bytes"):
+
+    def to_dict(self, ours: Entry) -> dict[str, Any]:
+        """Plain values for JSON, every round included."""
+        plain = self.facts()
+        for quantity in self.quantities:
             if self.measurements:
                 plain[quantity] = asdict(self.spread(quantity))
             if self.measurements and ours.measurements:
                 plain["ratio_" + quantity.rsplit("_", 1)[0]] = round(self.ratio(ours, quantity), 4)
         return plain
+
+
+@dataclass
+class TrainEntry(Entry):
+    """A trainer."""
+
+    quantities: ClassVar[tuple[str, ...]] = ("wall_seconds", "cpu_seconds", "peak_rss_bytes")
+
+    def facts(self) -> dict[str, Any]:
+        """Plain values that tell what was measured, and how it ended."""
+        plain = super().facts()
+        rest = {key: plain.pop(key) for key in list(plain)[4:]}
+        return plain | {"claims_equal_merges": self.peer.exact} | rest
 
 
 @dataclass(frozen=True)
@@ -95,11 +113,11 @@ class BenchmarkResult:
     rounds: int
     corpus: CorpusFacts
     machine: dict[str, Any]
-    entries: tuple[Entry, ...]
+    entries: tuple[TrainEntry, ...]
     skipped: dict[str, str]
 
     @property
-    def ours(self) -> Entry:
+    def ours(self) -> TrainEntry:
         """Our own entry, to which the ratios relate."""
         return self.entries[0]
 

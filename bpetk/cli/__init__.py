@@ -15,6 +15,10 @@ import click
 
 from bpetk import __version__
 from bpetk.cli.bench import bench as bench_group
+from bpetk.cli.convert import convert as convert_command
+from bpetk.cli.count import count as count_command
+from bpetk.cli.decode import decode as decode_command
+from bpetk.cli.encode import encode as encode_command
 from bpetk.cli.train import train as train_command
 from bpetk.cli.verify import verify as verify_group
 from bpetk.errors import BpetkError, ConfigError
@@ -100,5 +104,13 @@ def main() -> None:
 
 
 # The names differ from those of the modules, which would be hidden otherwise.
-for command in (train_command, verify_group, bench_group):
+for command in (
+    train_command,
+    encode_command,
+    decode_command,
+    count_command,
+    convert_command,
+    verify_group,
+    bench_group,
+):
     main.add_command(command)

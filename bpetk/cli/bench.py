@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 
-from bpetk.benchmark import Measurement, run_train_benchmark
+from bpetk.benchmark import EncodeMeasurement, Measurement, run_encode_benchmark, run_train_benchmark
+from bpetk.benchmark.encode_peers import ENCODE_PEERS
 from bpetk.benchmark.peers import PEERS
-from bpetk.cli.options import FILES, THREADS, VOCAB, scheme_option
-from bpetk.cli.report import print_benchmark
-from bpetk.cli.units import size_text, time_text
+from bpetk.cli.options import FILES, MODEL, THREADS, VOCAB, loading_arguments, loading_options, scheme_option
+from bpetk.cli.progress import notes
+from bpetk.cli.report import print_benchmark, print_encode_benchmark
+from bpetk.cli.units import parse_size, size_text, time_text
 from bpetk.errors import OutputError
 
 FAILED, CHECK_FAILED = 1, 3
 _OTHERS = [name for name in PEERS if name != "bpetk"]
+_ENCODERS = ["hf", "tiktoken", "gigatoken", "tokie", "tuetoken"]
 
 
 @click.group()
@@ -25,14 +30,47 @@ def bench() -> None:
     """Measure bpetk beside its peers (pip install 'bpetk[bench]')."""
 
 
-def _say(label: str, turn: int, outcome: Measurement | str | None) -> None:
+def _say(label: str, turn: int, outcome: Measurement | EncodeMeasurement | str | None) -> None:
     """Show each measurement as it comes, on standard error."""
     if outcome is None:
-        click.echo(f"round {turn}: {label} ... ", nl=False, err=True)
+        click.echo(f"round {turn}: {label} ... " if turn else f"{label} ... ", nl=False, err=True)
     elif isinstance(outcome, str):
         click.echo(outcome, err=True)
+    elif isinstance(outcome, EncodeMeasurement):
+        first, second = time_text(outcome.first_seconds), time_text(outcome.second_seconds)
+        click.echo(f"load {time_text(outcome.load_seconds)}, first {first}, second {second}", err=True)
     else:
         click.echo(f"{time_text(outcome.wall_seconds)}, {size_text(outcome.peak_rss_bytes)}", err=True)
+
+
+def _check_json(target: Path | None) -> None:
+    """Tell now what would go wrong later: an hour of measuring must not end in a missing folder."""
+    if target is not None and not target.absolute().parent.is_dir():
+        raise OutputError(f"cannot write {target}: there is no folder {target.absolute().parent}")
+
+
+def _names(against: str) -> list[str]:
+    return [name.strip() for name in against.split(",") if name.strip()]
+
+
+_ROUNDS = click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    metavar="R",
+    help="Measurements of each.",
+)
+_SECONDS = click.FloatRange(min=0, min_open=True)
+_TIMEOUT = click.option("--timeout", type=_SECONDS, metavar="S", help="Give up a measurement after S s.")
+_JSON_FILE = click.option(
+    "--json",
+    "json_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write all rounds there.",
+)
+_QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 
 
 def _write_json(target: Path, result: dict[str, object]) -> None:
@@ -55,28 +93,10 @@ def _write_json(target: Path, result: dict[str, object]) -> None:
 )
 @scheme_option("gpt2, which all peers know")
 @THREADS
-@click.option(
-    "--rounds",
-    type=click.IntRange(min=1),
-    default=5,
-    show_default=True,
-    metavar="R",
-    help="Measurements of each.",
-)
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="S",
-    help="Give up a training after S s.",
-)
-@click.option(
-    "--json",
-    "json_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Write all rounds there.",
-)
-@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+@_ROUNDS
+@_TIMEOUT
+@_JSON_FILE
+@_QUIET
 def bench_train(
     *,
     files: tuple[str, ...],
@@ -98,15 +118,12 @@ def bench_train(
     Example:
       bpetk bench train corpus.txt --vocab 32000 --against hf,gigabpe -j 2 --json result.json
     """
-    if json_file is not None and not json_file.absolute().parent.is_dir():
-        # Told now: an hour of measuring must not end in a missing folder.
-        raise OutputError(f"cannot write {json_file}: there is no folder {json_file.absolute().parent}")
-    names = [name.strip() for name in against.split(",") if name.strip()]
+    _check_json(json_file)
     progress = None if quiet or not sys.stderr.isatty() else _say
     result = run_train_benchmark(
         files,
         vocab_size,
-        against=names,
+        against=_names(against),
         scheme=scheme or "gpt2",
         threads=threads,
         rounds=rounds,
@@ -119,3 +136,92 @@ def bench_train(
     if result.ours.failed:
         return FAILED
     return 0 if result.all_equal else CHECK_FAILED
+
+
+@bench.command("encode")
+@MODEL
+@click.argument("file", metavar="FILE", type=click.Path(readable=False))
+@click.option(
+    "--against",
+    default=",".join(_ENCODERS),
+    show_default=True,
+    metavar="NAME,...",
+    help=f"Encoders to compare with: {', '.join(n for n in ENCODE_PEERS if n != 'bpetk')}, bpetk. NAME@2: its threads.",
+)
+@click.option("--lists", "mode", flag_value="lists", help="Lines as Python lists, not the file as one array.")
+@click.option(
+    "--sentence",
+    "mode",
+    flag_value="sentence",
+    help="The first 100 characters, again and again: calls per second.",
+)
+@click.option(
+    "--limit", metavar="SIZE", help="Take no more of FILE than this: 10MB, 500kB or a number of bytes."
+)
+@loading_options
+@click.option(
+    "-j",
+    "--threads",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Threads; 0: all.",
+)
+@_ROUNDS
+@click.option(
+    "--timeout",
+    type=_SECONDS,
+    default=600,
+    show_default=True,
+    metavar="S",
+    help="Give up a measurement after S s: some encoders never end on some models.",
+)
+@_JSON_FILE
+@_QUIET
+def bench_encode(
+    *,
+    model: str,
+    file: str,
+    against: str,
+    mode: Any,
+    limit: str | None,
+    threads: int,
+    rounds: int,
+    timeout: float | None,
+    json_file: Path | None,
+    quiet: bool,
+    **loading: Any,
+) -> int:
+    """Encode FILE with bpetk and with other encoders in turn, each time in a fresh process.
+
+    Loading, the first encode call and the same call again are measured apart. Ids are compared with the reference's
+    (tokenizers, or tiktoken for ranks): an encoder that gives others is marked wrong and gets no ratios. Exits with 3
+    if that is bpetk.
+
+    \b
+    Example:
+      bpetk bench encode my-tokenizer corpora/zh.txt --against hf,gigatoken --json result.json
+    """
+    _check_json(json_file)
+    progress: Callable[[str, int, Any], None] | None = None if quiet or not sys.stderr.isatty() else _say
+    with notes(as_json=False, quiet=quiet):
+        result = run_encode_benchmark(
+            model,
+            file,
+            against=_names(against),
+            mode=mode or "flat",
+            threads=threads,
+            rounds=rounds,
+            limit=None if limit is None else parse_size(limit),
+            timeout=timeout,
+            progress=progress,
+            **loading_arguments(**loading),
+        )
+    if json_file is not None:
+        _write_json(json_file, result.to_dict())
+    # The table is as wide as it is: a narrower terminal breaks the lines itself.
+    print_encode_benchmark(result, Console(highlight=False, width=max(Console().width, 132)))
+    if result.ours.failed:
+        return FAILED
+    return 0 if result.ours_is_right else CHECK_FAILED

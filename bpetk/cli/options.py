@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from bpetk.errors import ConfigError
 from bpetk.pretokenizers import SCHEMES
+from bpetk.tokenizer import Tokenizer
+
+FORMATS = ("hf", "tiktoken", "tekken", "gpt2")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -103,3 +110,158 @@ def training_arguments(
         raise click.UsageError("--scheme and --pattern exclude each other: give one of them.")
     rule = {"pattern": pattern} if pattern is not None else {"scheme": scheme or "cl100k"}
     return {**plain, **rule, "special_tokens": special}
+
+
+MODEL = click.argument("model", metavar="MODEL", type=click.Path(readable=False))
+JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+_LOADING = [
+    click.option(
+        "--format",
+        "file_format",
+        type=click.Choice(FORMATS),
+        metavar="NAME",
+        help=f"What MODEL is: {', '.join(FORMATS)}. Default: found by looking into it.",
+    ),
+    click.option(
+        "--scheme",
+        type=click.Choice(list(SCHEMES)),
+        metavar="NAME",
+        help=f"How text is cut, which a rank file does not say: {', '.join(SCHEMES)}.",
+    ),
+    click.option("--pattern", metavar="RE", help="A pattern (Oniguruma syntax) in place of a scheme."),
+    click.option(
+        "--special",
+        multiple=True,
+        metavar="NAME=ID",
+        help="A special token, which a rank file does not hold; may be repeated. @FILE reads them from JSON.",
+    ),
+]
+
+_POLICY = [
+    click.option(
+        "--allow-special",
+        "allowed",
+        multiple=True,
+        metavar="all|TOKEN",
+        help="Encode this special token where the text holds it (an error otherwise); may be repeated.",
+    ),
+    click.option(
+        "--special-as-text", is_flag=True, help="Encode special tokens that are not allowed as ordinary text."
+    ),
+    click.option(
+        "--add-special-tokens",
+        is_flag=True,
+        help="Add what the model's template adds to every document, begin and end say.",
+    ),
+]
+
+_DOCUMENTS = [
+    click.option("--lines", is_flag=True, help="Every line is a document; its line feed is no part of it."),
+    click.option(
+        "--separator", metavar="STR", help="Documents stand between these. Default: a file is one document."
+    ),
+]
+
+
+def _adder(options: Sequence[Callable[[Command], Command]]) -> Callable[[Command], Command]:
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+loading_options = _adder(_LOADING)
+policy_options = _adder(_POLICY)
+document_options = _adder(_DOCUMENTS)
+
+
+def loading_arguments(
+    *, file_format: str | None, scheme: str | None, pattern: str | None, special: tuple[str, ...]
+) -> dict[str, Any]:
+    """Turn option values into keyword arguments of ``Tokenizer.from_file``, those that were given."""
+    if scheme is not None and pattern is not None:
+        raise click.UsageError("--scheme and --pattern exclude each other: give one of them.")
+    tokens = special_ids(special) if special else None
+    values = {"format": file_format, "scheme": scheme, "pattern": pattern, "special_tokens": tokens}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def load_model(model: str, **options: Any) -> Tokenizer:
+    """Load the tokenizer that the options describe."""
+    try:
+        return Tokenizer.from_file(model, **loading_arguments(**options))
+    except ConfigError as error:
+        text = str(error).replace("give scheme= or pattern=", "give --scheme or --pattern")
+        raise ConfigError(f"{model}: {text}") from error
+
+
+def special_ids(values: Sequence[str]) -> dict[str, int]:
+    """Read ``NAME=ID`` and ``@FILE``.
+
+    Examples
+    --------
+    >>> special_ids(["<s>=1", "a=b=7"])
+    {'<s>': 1, 'a=b': 7}
+    """
+    found: dict[str, int] = {}
+    for value in values:
+        match = re.fullmatch(r"(.+)=([0-9]{1,10})", value, re.DOTALL)
+        if match is None and not value.startswith("@"):
+            raise click.UsageError(
+                f"--special {value!r}: expected NAME=ID, as in '<|endoftext|>=100257', or @FILE."
+            )
+        found |= {match[1]: int(match[2])} if match else _from_json(value[1:])
+    return found
+
+
+def _from_json(name: str) -> dict[str, int]:
+    try:
+        data = json.loads(Path(name).read_bytes())
+    except OSError as error:
+        raise ConfigError(f"--special: cannot read {name}: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"--special: {name} is not JSON: {error}") from error
+    tokens = data.get("special_tokens", data) if isinstance(data, dict) else data
+    if not isinstance(tokens, dict) or not all(type(id) is int for id in tokens.values()):
+        raise ConfigError(
+            f'--special: {name}: expected an object of names and ids, or one that holds it as "special_tokens"'
+        )
+    return tokens
+
+
+def policy_arguments(
+    tokenizer: Tokenizer, *, allowed: tuple[str, ...], special_as_text: bool, add_special_tokens: bool
+) -> dict[str, Any]:
+    """Turn option values into keyword arguments of ``Tokenizer.encode``."""
+    known = tokenizer.special_tokens
+    for token in allowed:
+        if token != "all" and token not in known:
+            some = ", ".join(map(repr, list(known)[:8])) + (", …" if len(known) > 8 else "")
+            raise click.UsageError(
+                f"--allow-special {token!r}: not a special token of this model; it has {some or 'none'}."
+            )
+    return {
+        "allowed_special": "all" if "all" in allowed else frozenset(allowed),
+        "disallowed_special": () if special_as_text else "all",
+        "add_special_tokens": add_special_tokens,
+    }
+
+
+def disallowed_tokens(tokenizer: Tokenizer, policy: dict[str, Any], separator: str | None) -> list[str]:
+    """Name the special tokens that the policy of `policy_arguments` refuses in a text; separators are no text."""
+    if policy["disallowed_special"] == () or policy["allowed_special"] == "all":
+        return []
+    known = [token for token in tokenizer.special_tokens if token not in policy["allowed_special"]]
+    return [token for token in known if token not in (separator or "")]
+
+
+def separator_argument(*, lines: bool, separator: str | None) -> str | None:
+    """Turn option values into the ``separator`` of ``Tokenizer.encode_file``."""
+    if lines and separator is not None:
+        raise click.UsageError("--lines and --separator exclude each other: give one of them.")
+    if separator == "":
+        raise click.UsageError("--separator must not be empty.")
+    return "\n" if lines else separator

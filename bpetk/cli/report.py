@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from bpetk.benchmark.encode_results import EncodeBenchmarkResult, EncodeEntry
 from bpetk.benchmark.results import BenchmarkResult, Entry, Spread
 from bpetk.cli.units import size_text, time_text
 from bpetk.readable import readable_pair
 from bpetk.report import TrainReport
+from bpetk.verify import EncodeVerifyResult
 
 _SCRIPTS = {"han": "Han", "latin": "Latin", "other": "other"}
 _STAGES = {"count": "counting", "sort": "sorting", "merge": "merging"}
@@ -77,6 +83,59 @@ def print_report(report: TrainReport, output: Path, console: Console) -> None:
     )  # a path stays in one piece
 
 
+@contextmanager
+def byte_display(title: str, total: int, *, quiet: bool) -> Iterator[Callable[[int], None] | None]:
+    """Show on standard error how many bytes of a work are done; None where nothing is to be shown."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(title, total=total)
+        yield lambda done: bars.update(task, completed=done)
+
+
+def print_counts(rows: Sequence[Mapping[str, Any]], console: Console) -> None:
+    """Print a table of token counts, one row a file; the last of several is the total."""
+    table = Table(box=None, padding=(0, 2), pad_edge=False)
+    table.add_column("file", overflow="fold")
+    for title in ("tokens", "bytes", "bytes/token", "characters/token"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in rows:
+        ratios = [row["bytes_per_token"], row["characters_per_token"]]
+        table.add_row(
+            escape(row["file"]),
+            f"{row['tokens']:,}",
+            f"{row['bytes']:,}",
+            *("" if ratio is None else f"{ratio:.3f}" for ratio in ratios),
+            style="bold" if len(rows) > 1 and row is rows[-1] else None,
+        )
+    console.print(table)
+
+
+def print_difference(result: EncodeVerifyResult, console: Console) -> None:
+    """Print where two libraries first give other ids, with what stands around it."""
+    found = result.difference
+    assert found is not None
+    where = escape(found.file) if found.line is None else f"line {found.line:,} of {escape(found.file)}"
+    console.print(
+        f"different ({result.ours} and {result.theirs}): {where}, after {_count(found.at, 'equal id')}",
+        soft_wrap=True,
+    )
+    rows = _facts()
+    rows.add_row("text near it", escape(repr(found.near)))
+    for name, ids in ((result.ours, found.ours), (result.theirs, found.theirs)):
+        rows.add_row(
+            name.split()[0], escape("  ".join(f"{id} {token}" for id, token in ids)) or "nothing more"
+        )
+    console.print(rows)
+
+
 def _spread(spread: Spread, text: Callable[[float], str]) -> str:
     half = (spread.high - spread.low) / 2 / spread.median if spread.median else 0.0
     return f"{text(spread.median)} ±{half:.0%}"
@@ -127,8 +186,69 @@ def print_benchmark(result: BenchmarkResult, console: Console) -> None:
     console.print(
         "medians ± half of the range; ratios are of medians, to bpetk's", style="dim", soft_wrap=True
     )
-    for entry in result.entries:
+    _print_problems(result.entries, result.skipped, console)
+
+
+def _print_problems(entries: Sequence[Entry], skipped: Mapping[str, str], console: Console) -> None:
+    for entry in entries:
         if entry.problem is not None:
             console.print(f"{entry.label}: {escape(entry.problem)}", style="red", soft_wrap=True)
-    for label, reason in result.skipped.items():
+    for label, reason in skipped.items():
         console.print(f"{label} skipped: {escape(reason)}", soft_wrap=True)
+
+
+def _encode_row(entry: EncodeEntry, result: EncodeBenchmarkResult) -> list[str]:
+    name = f"{entry.label} {entry.version}"
+    if not entry.measurements:
+        return [name, "failed"]
+
+    def ratio(quantity: str) -> str:
+        shown = entry.ranked and bool(result.ours.measurements)
+        return f"{entry.ratio(result.ours, quantity):.2f}x" if shown else ""
+
+    def speed(quantity: str) -> str:
+        if result.mode == "sentence":
+            return f"{1 / entry.spread(quantity).median:,.0f}"
+        return f"{result.speed(entry, quantity):.3g}"
+
+    return [
+        name,
+        time_text(entry.spread("load_seconds").median),
+        ratio("load_seconds"),
+        _spread(entry.spread("first_seconds"), time_text),
+        speed("first_seconds"),
+        ratio("first_seconds"),
+        time_text(entry.spread("first_user_seconds").median),
+        ratio("load_first_seconds"),
+        time_text(entry.spread("second_seconds").median),
+        speed("second_seconds"),
+        ratio("second_seconds"),
+        size_text(entry.spread("peak_rss_bytes").median),
+        {"equal": "equal", "different": "WRONG"}.get(entry.equality or "", ""),
+    ]
+
+
+def print_encode_benchmark(result: EncodeBenchmarkResult, console: Console) -> None:
+    """Print a table with medians, spreads and ratios to bpetk, then what was skipped or went wrong."""
+    what = {"flat": "as one document", "lists": "lines as lists", "sentence": "one sentence"}[result.mode]
+    console.print(
+        f"{size_text(result.measured_bytes)} of text, {what}, vocabulary {result.vocab_size:,}, "
+        f"{_count(result.rounds, 'round')}, {_count(result.ours.threads, 'thread')}, {result.machine['processor']}; "
+        f"ids compared with {result.reference or 'bpetk: the reference is not here'}",
+        soft_wrap=True,
+    )
+    table = Table(box=None, padding=(0, 1), pad_edge=False)
+    table.add_column("encoder", no_wrap=True)
+    second, unit = ("one of many", "calls/s") if result.mode == "sentence" else ("second pass", "MB/s")
+    for title in ("load", "", "first pass", unit, "", "CPU", "load+first", second, unit, "", "peak"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("ids", no_wrap=True)
+    for entry in result.order():
+        table.add_row(*_encode_row(entry, result))
+    console.print(table)
+    console.print(
+        "medians ± half of the range; ratios are of medians, to bpetk's; speeds in 10^6 bytes",
+        style="dim",
+        soft_wrap=True,
+    )
+    _print_problems(result.entries, result.skipped, console)

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from typing import Any
 
 import click
+from rich.console import Console
 
-from bpetk.cli.options import training_arguments, training_options
+from bpetk.cli.inputs import expand
+from bpetk.cli.options import (
+    JSON,
+    MODEL,
+    THREADS,
+    load_model,
+    loading_options,
+    training_arguments,
+    training_options,
+)
 from bpetk.cli.progress import notes
-from bpetk.verify import REFERENCES, verify_train
+from bpetk.cli.report import byte_display, print_difference
+from bpetk.reference_libraries import LIBRARIES, RANK_FORMATS
+from bpetk.verify import REFERENCES, verify_encode, verify_train
 
 CHECK_FAILED = 3
 
@@ -29,7 +42,7 @@ def verify() -> None:
     show_default=True,
     help="The reference; hf is the package tokenizers.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@JSON
 @click.pass_context
 def verify_train_command(
     context: click.Context, /, *, files: tuple[str, ...], against: Any, as_json: bool, **options: Any
@@ -51,4 +64,64 @@ def verify_train_command(
         click.echo(f"identical: {result.compared} merges")
     else:
         click.echo(f"different ({result.ours} and {result.theirs}): {result.first_difference}")
+    return 0 if result.identical else CHECK_FAILED
+
+
+@verify.command("encode")
+@MODEL
+@click.argument("files", nargs=-1, required=True, metavar="FILE|DIR|GLOB...", type=click.Path(readable=False))
+@click.option(
+    "--against",
+    type=click.Choice(list(LIBRARIES)),
+    help="The reference; hf is the package tokenizers. Default: tiktoken for files of ranks, else hf.",
+)
+@click.option("--whole", is_flag=True, help="Encode every file as one text, not line by line.")
+@loading_options
+@THREADS
+@JSON
+@click.pass_context
+def verify_encode_command(
+    context: click.Context,
+    /,
+    *,
+    model: str,
+    files: tuple[str, ...],
+    against: str | None,
+    whole: bool,
+    threads: int,
+    as_json: bool,
+    **loading: Any,
+) -> int:
+    """Encode text with bpetk and with a reference, and compare the ids of every line.
+
+    The reference reads the same files. Special tokens in the text are encoded as such by both. Prints "identical" and
+    exits with 0, or prints the first difference and exits with 3.
+
+    \b
+    Example:
+      bpetk verify encode my-tokenizer corpus.txt --against hf
+    """
+    context.obj["json"] = as_json
+    names = expand(files)
+    with notes(as_json=as_json):
+        tokenizer = load_model(model, **loading)
+    library = against or ("tiktoken" if tokenizer.format in RANK_FORMATS else "hf")
+    total = sum(os.path.getsize(name) for name in names if os.path.isfile(name))
+    with byte_display("comparing", total, quiet=as_json) as progress:
+        result = verify_encode(
+            tokenizer,
+            names,
+            against=library,
+            pattern=loading["pattern"],
+            whole=whole,
+            threads=threads,
+            progress=progress,
+        )
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(result), ensure_ascii=False))
+    elif result.difference is None:
+        texts = f"{result.texts:,} {'file' if whole else 'line'}{'' if result.texts == 1 else 's'}"
+        click.echo(f"identical: {texts}, {result.tokens:,} ids ({result.ours} and {result.theirs})")
+    else:
+        print_difference(result, Console(highlight=False))
     return 0 if result.identical else CHECK_FAILED

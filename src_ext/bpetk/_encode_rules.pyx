@@ -421,6 +421,16 @@ cdef class EncodeRules:
             nx = ny
         return out
 
+    def first_symbols(self, data):
+        """Ids of whole characters that merging a segment may start from; empty if it must start from bytes."""
+        cdef const uint8_t[::1] view = data
+        cdef uint32_t[256] symbols
+        cdef size_t k, i
+        if not view.shape[0] or not self.rules.cuts:
+            return []
+        k = start_from_chars(&self.rules, &view[0], view.shape[0], symbols, 256)
+        return [symbols[i] for i in range(k)]
+
     def find_only_whole(self, ids):
         """Take the tokens that merging does not give; they are found as whole pretokens, and never cut inside.
 

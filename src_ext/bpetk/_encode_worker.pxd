@@ -24,6 +24,7 @@ cdef enum Failure:
 cdef struct Worker:
     const Rules* rules
     int tier
+    bint blocks             # the processor has what native/cut_blocks.h needs, and the tier allows it
     CacheEntry* cache       # [2 << line_bits]
     int line_bits
     uint32_t* out           # [out_room]
@@ -41,6 +42,7 @@ cdef struct Worker:
     const uint8_t* base     # of the batch
     size_t base_at          # its offset in the text of the call
     size_t limit            # bytes readable from base
+    size_t before           # bytes readable before base
     size_t n_items
     size_t n_spilled
     size_t spill_room
@@ -52,12 +54,14 @@ cdef struct Worker:
     uint32_t missed[BATCH]
     uint32_t side[BATCH][4]
     uint64_t ends[ENDS]
+    bint fresh              # the last segment cut by blocks ends with its pretoken
     size_t n_cuts
     size_t cut_from         # where the first of the cut segments begins, offset from base
     uint32_t cuts[CUTS]     # end << 1 | it is a whole pretoken
     MergeJob jobs[JOBS]
 
 cdef Worker* worker_new(const Rules* r, int tier, int line_bits, const CacheEntry* seed) noexcept nogil
+cdef void worker_set_tier(Worker* w, int tier) noexcept nogil
 cdef void worker_free(Worker* w) noexcept nogil
 cdef bint worker_room(Worker* w, size_t more) noexcept nogil
 # Appends the ids of one stretch of UTF-8 text; each returns a Failure. `at`: the stretch's offset, for error_at.

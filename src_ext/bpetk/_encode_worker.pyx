@@ -8,10 +8,11 @@ from libc.string cimport memcpy, memset
 
 from bpetk._encode_rules cimport BITMAP_BITS, NO_ID, Rules, find_whole, pattern_crosses
 from bpetk._native cimport (
-    CacheEntry, MergeJob, SegmentItem, ascii_short, cache_put, class_and_length, find_cached, kAskAgain, kCountShift, kElsewhere,
-    kLongKey, make_item, mem_alloc, mem_alloc_huge, mem_free, mem_free_huge, merge_step, put_ids,
+    CacheEntry, CutBlock, MergeJob, SegmentItem, ascii_short, cache_put, class_and_length, cpu_has_cut_blocks, cut_block,
+    find_items, kAskAgain, kCountShift, kCutBefore, kCutRead, kElsewhere, lowest_bit,
+    kLongKey, make_items, mem_alloc, mem_alloc_huge, mem_free, mem_free_huge, merge_step, put_all,
 )
-from bpetk._scanner cimport Scan, scan_next
+from bpetk._scanner cimport TIER_AVX512, Scan, scan_next
 from bpetk._segment_merge cimport MERGE_DONE, MERGE_RUNS, Scratch, job_start, merge_segment, scratch_free, scratch_init
 from bpetk._types cimport SCHEME_WHITESPACE
 
@@ -28,7 +29,8 @@ cdef Worker* worker_new(const Rules* r, int tier, int line_bits, const CacheEntr
     cdef Worker* w = <Worker*>mem_alloc(sizeof(Worker))
     if w == NULL:
         return NULL
-    w.rules, w.tier, w.line_bits = r, tier, line_bits
+    w.rules, w.line_bits = r, line_bits
+    worker_set_tier(w, tier)
     w.cache = <CacheEntry*>mem_alloc_huge(cache_bytes)
     w.spill_room = LEAST_OUT
     w.spilled = <uint32_t*>mem_alloc(w.spill_room * 4)
@@ -38,6 +40,11 @@ cdef Worker* worker_new(const Rules* r, int tier, int line_bits, const CacheEntr
     if seed != NULL:
         memcpy(w.cache, seed, cache_bytes)
     return w
+
+
+cdef void worker_set_tier(Worker* w, int tier) noexcept nogil:
+    w.tier = tier
+    w.blocks = tier == TIER_AVX512 and cpu_has_cut_blocks()
 
 
 cdef void worker_free(Worker* w) noexcept nogil:
@@ -152,7 +159,6 @@ cdef void merge_missed(Worker* w, uint32_t n_missed) noexcept nogil:
     cdef uint32_t next = 0
     cdef int running = 0, a
     cdef bint runs
-    w.n_spilled = 0
     while running < JOBS and next < n_missed:
         running += start_missed(w, &w.jobs[running], next)
         next += 1
@@ -177,47 +183,32 @@ cdef void merge_missed(Worker* w, uint32_t n_missed) noexcept nogil:
 
 cdef void drain(Worker* w) noexcept nogil:
     """Put out the ids of the batch."""
-    cdef size_t i, n = w.n_items, at
-    cdef uint32_t n_missed = 0, k
-    cdef int ask
+    cdef size_t n = w.n_items
+    cdef uint32_t n_missed, k
     cdef const uint32_t* ids
-    cdef const uint32_t* found
     cdef uint32_t* out
     w.n_items = 0
     w.n_segments += n
-    for i in range(n):
-        found = find_cached(w.cache, w.items[i], &ask)
-        ask |= w.no_cache
-        w.source[i] = <const uint32_t*>w.side[n_missed] if ask else found
-        w.missed[n_missed] = <uint32_t>i
-        n_missed += ask
+    n_missed = <uint32_t>find_items(
+        w.tier, w.cache, w.items, n, w.no_cache, <const uint32_t*>w.side, w.source, w.missed
+    )
+    w.n_spilled = 0
     if n_missed:
         w.n_missed += n_missed
         merge_missed(w, n_missed)
-    if w.failure:
+    if w.failure or not worker_room(w, 4 * n + w.n_spilled):
         return
-    at = 4 * n + w.n_spilled + 4
-    if not worker_room(w, at):
-        return
-    out = w.out + w.n_out
-    for i in range(n):
-        ids = w.source[i]
-        if ids[3] & kElsewhere:
-            memcpy(out, w.spilled + ids[0], <size_t>ids[1] * 4)
-            out += ids[1]
-        else:
-            out += put_ids(out, ids)
-    if not w.count_only:
-        w.n_out = <size_t>(out - w.out)
+    out = put_all(w.out + w.n_out, w.source, n, w.spilled)
+    if w.count_only:
+        w.n_counted += <size_t>(out - w.out) - w.n_out
     else:
-        w.n_counted += <size_t>(out - w.out)
+        w.n_out = <size_t>(out - w.out)
     if w.no_cache:
         return
     for k in range(n_missed):
         ids = w.side[k]
         if w.items[w.missed[k]].hi != kLongKey and not ids[3] & kElsewhere:
             cache_put(w.cache, w.items[w.missed[k]], ids)
-    w.n_spilled = 0
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -230,18 +221,13 @@ cdef uint32_t[5] CHAR_BYTES = [0, 0xFF, 0xFFFF, 0xFFFFFF, <uint32_t>0xFFFFFFFF]
 
 cdef void look_up(Worker* w) noexcept nogil:
     """Turn the cut segments into ids."""
-    cdef size_t k, n = w.n_cuts, start = w.cut_from, end
-    cdef size_t upto
-    k = 0
+    cdef size_t k = 0, n = w.n_cuts, start = w.cut_from, upto
     while k < n:
         upto = min(n, k + BATCH)
-        w.n_items = 0
-        while k < upto:
-            end = w.cuts[k] >> 1
-            make_item(w.cache, w.line_bits, w.base, start, end, w.limit, w.cuts[k] & 1, &w.items[w.n_items])
-            w.n_items += 1
-            start = end
-            k += 1
+        make_items(w.tier, w.cache, w.line_bits, w.base, w.limit, start, w.cuts + k, upto - k, w.items)
+        w.n_items = upto - k
+        k = upto
+        start = w.cuts[k - 1] >> 1
         drain(w)
         if w.failure:
             break
@@ -265,9 +251,11 @@ cdef uint32_t raw_char_at_end(const uint8_t* t, size_t left) noexcept nogil:
     return v
 
 
-cdef size_t cut_pretokens(Worker* w, size_t start, const uint64_t* ends, size_t n, size_t less) noexcept nogil:
+cdef size_t cut_pretokens(
+    Worker* w, size_t start, const uint64_t* ends, size_t n, size_t less, uint32_t fresh
+) noexcept nogil:
     """Cut the first pretoken, and those after it that begin outside ASCII, where no merge can cross. ends: less `less`
-    they are offsets from base. Returns how many pretokens were cut.
+    they are offsets from base. Returns how many pretokens were cut. fresh: start is the start of the first pretoken, not a cut in it.
 
     One pass over the characters, without a branch on what cannot be foreseen: whether to cut, and (nearly) where
     pretokens end. All that the loop needs is in locals, because stores to the worker could change anything else."""
@@ -277,7 +265,7 @@ cdef size_t cut_pretokens(Worker* w, size_t start, const uint64_t* ends, size_t 
     cdef const uint8_t* t = w.base
     cdef uint32_t* cuts = w.cuts
     cdef size_t i = start, k = 0, m = w.n_cuts, limit = w.limit, end = ends[0] - less
-    cdef uint32_t y, h, g, size, last, cut, forced, fresh = 1, long_one = end - start > SHORT, x = 0, size_before = 0
+    cdef uint32_t y, h, g, size, last, cut, forced, long_one = end - start > SHORT, x = 0, size_before = 0
     last = 0
     while True:
         if i + 4 <= limit:
@@ -318,6 +306,70 @@ cdef size_t cut_pretokens(Worker* w, size_t start, const uint64_t* ends, size_t 
     return k + 1
 
 
+cdef size_t cut_blocks(
+    Worker* w, size_t start, const uint64_t* ends, size_t n, size_t less, size_t* end_out
+) noexcept nogil:
+    """The same by blocks of characters, as long as that pays: up to a block without characters outside ASCII, or the
+    end of the readable text. The pretoken that it stops in is cut up to *end_out, which no merge crosses either.
+    Returns how many pretokens were finished; *end_out is where the last segment ends."""
+    cdef const Rules* r = w.rules
+    cdef const uint8_t* t = w.base
+    cdef size_t i = start, k = 0, m = w.n_cuts, at, end = ends[0] - less
+    cdef uint64_t forced, segments, ask
+    cdef uint32_t fresh = 1, bit, p
+    cdef CutBlock block
+    end_out[0] = start
+    while i + <size_t>kCutRead <= w.limit and k < n:
+        cut_block(t + i, r.bitmap, r.guard, &block)
+        if not block.high and i == end_out[0] and fresh:
+            break
+        ask = block.ask
+        while ask:
+            p = lowest_bit(ask)
+            ask &= ask - 1
+            at = i + p - 1
+            while is_continuation(t[at]):
+                at -= 1
+            if not pattern_crosses(
+                r, <uint32_t>t[i + p - 1] << 8 | t[i + p], t + at, <unsigned>(i + p - at), t + i + p,
+                CHAR_LENGTH[t[i + p] >> 4]
+            ):
+                block.cut |= <uint64_t>1 << p
+        forced = 0
+        while end < i + block.next:
+            forced |= <uint64_t>1 << (end - i)
+            k += 1
+            if k == n:
+                break
+            end = ends[k] - less
+        segments = block.cut | forced
+        if i == end_out[0]:
+            segments &= ~<uint64_t>1    # nothing ends where the block begins
+        if k == n:
+            # What follows the last of these pretokens is not theirs.
+            segments &= (<uint64_t>2 << (end - i)) - 1
+        if m + 64 > CUTS:
+            w.n_cuts = m
+            look_up(w)
+            m = 0
+        while segments:
+            p = lowest_bit(segments)
+            segments &= segments - 1
+            bit = <uint32_t>(forced >> p) & 1
+            w.cuts[m] = <uint32_t>((i + p) << 1) | (bit & fresh)
+            m += 1
+            fresh = bit
+            end_out[0] = i + p
+        i += block.next
+    w.n_cuts = m
+    w.fresh = fresh
+    return k
+
+
+cdef inline bint is_continuation(uint8_t b) noexcept nogil:
+    return b & 0xC0 == 0x80
+
+
 cdef inline size_t add_pretokens(
     Worker* w, size_t start, const uint64_t* ends, size_t n, size_t less
 ) noexcept nogil:
@@ -329,12 +381,22 @@ cdef inline size_t add_pretokens(
     if size <= SHORT and start + 16 <= w.limit and ascii_short(w.base + start, size):
         add_segment(w, end, True)
         return 1
-    return cut_pretokens(w, start, ends, n, less)
+    if w.blocks and w.before + start >= <size_t>kCutBefore and start + <size_t>kCutRead <= w.limit:
+        return cut_mixed(w, start, ends, n, less)
+    return cut_pretokens(w, start, ends, n, less, True)
+
+
+cdef size_t cut_mixed(Worker* w, size_t start, const uint64_t* ends, size_t n, size_t less) noexcept nogil:
+    """Blocks first, and the pretoken that they stop in character by character."""
+    cdef size_t end = start, done = cut_blocks(w, start, ends, n, less, &end)
+    if done == n or (done and w.fresh):
+        return done
+    return done + cut_pretokens(w, end, ends + done, n - done, less, w.fresh)
 
 
 cdef inline void set_base(Worker* w, const uint8_t* s, size_t base, size_t n, size_t at) noexcept nogil:
     """Begin a batch at s + base; n bytes are readable from s."""
-    w.base, w.base_at, w.limit = s + base, at + base, n - base
+    w.base, w.base_at, w.limit, w.before = s + base, at + base, n - base, base
     w.n_cuts = w.cut_from = 0
 
 

@@ -18,6 +18,7 @@ from bpetk._encode_document cimport (
 from bpetk._encode_rules cimport EncodeRules, Rules
 from bpetk._encode_worker cimport (
     FINE, NO_MEMORY, Worker, encode_pieces, encode_stretch, worker_free, worker_new, worker_room,
+    worker_set_tier,
 )
 from bpetk._native cimport (
     CacheEntry, Pool, PyUnicode_DATA, PyUnicode_GET_LENGTH, SegmentItem, cache_put, kCountShift, make_item, mem_alloc,
@@ -252,7 +253,8 @@ cdef class Encoder:
             box.worker = worker_new(&self.rules.rules, tier, self.line_bits, self.seed)
             if box.worker == NULL:
                 raise MemoryError from None
-        box.worker.tier, box.worker.failure = tier, FINE
+        worker_set_tier(box.worker, tier)
+        box.worker.failure = FINE
         box.worker.n_out = box.worker.n_counted = box.worker.n_items = 0
         box.worker.count_only = count_only
         box.worker.scratch.drop_below = 0

@@ -88,8 +88,15 @@ cdef extern from "native/segment_cache.h" namespace "bpetk" nogil:
         SegmentItem* item
     )
     bint ascii_short(const uint8_t* p, size_t n)
-    const uint32_t* find_cached(const CacheEntry* cache, const SegmentItem& item, int* ask_out)
-    size_t put_ids(uint32_t* out, const uint32_t* ids)
+    void make_items(
+        int tier, const CacheEntry* cache, int line_bits, const uint8_t* s, size_t limit, size_t start,
+        const uint32_t* cuts, size_t n, SegmentItem* items
+    )
+    size_t find_items(
+        int tier, const CacheEntry* cache, const SegmentItem* items, size_t n, bint miss_all, const uint32_t* side,
+        const uint32_t** source, uint32_t* missed
+    )
+    uint32_t* put_all(uint32_t* out, const uint32_t** source, size_t n, const uint32_t* spilled)
     void cache_put(CacheEntry* cache, const SegmentItem& item, const uint32_t* ids)
 
 cdef extern from "native/json_text.h" namespace "bpetk" nogil:
@@ -111,3 +118,18 @@ cdef extern from *:
     int str_kind "bpetk_str_kind"(object s)
     void* PyUnicode_DATA(object s)
     Py_ssize_t PyUnicode_GET_LENGTH(object s)
+
+cdef extern from "native/cut_blocks.h" namespace "bpetk" nogil:
+    int kCutSpan
+    int kCutBefore
+    int kCutRead
+    struct CutBlock:
+        uint64_t cut
+        uint64_t ask
+        uint64_t high
+        uint32_t next
+    bint cpu_has_cut_blocks()
+    void cut_block(const uint8_t* p, const uint32_t* bitmap, const uint32_t* guard, CutBlock* out)
+
+cdef extern from "native/bits.h" namespace "bpetk" nogil:
+    int lowest_bit(uint64_t x)

@@ -66,8 +66,12 @@ inline bool merge_step_portable(const PairRanks& t, const uint32_t* result, Merg
 BPETK_AVX512 inline bool merge_step_avx512(const PairRanks& t, const uint32_t* result, MergeJob* j) noexcept {
     __m512i rank;
     if (j->at == -2) {
-        for (int i = 0; i + 1 < j->n; ++i) j->rank[i] = pair_rank_avx512(t, j->symbol[i], j->symbol[i + 1]);
-        rank = _mm512_load_si512(j->rank);
+        // Into a register at once: reading stored ranks back as one vector would wait for the stores.
+        rank = _mm512_set1_epi32(-1);
+        for (int i = 0; i + 1 < j->n; ++i) {
+            const uint32_t found = pair_rank_avx512(t, j->symbol[i], j->symbol[i + 1]);
+            rank = _mm512_mask_set1_epi32(rank, static_cast<__mmask16>(1u << i), static_cast<int>(found));
+        }
     } else {
         rank = _mm512_load_si512(j->rank);
         if (j->at >= 0) {

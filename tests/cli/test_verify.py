@@ -1,4 +1,4 @@
-"""``bpetk verify train``: equality with the reference, differences, and a reference that is absent."""
+"""``bpetk verify``: equality with the reference, differences, and a reference that is absent."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+import bpetk
 from bpetk.cli import main
-from bpetk.verify import VerifyResult
+from bpetk.verify import EncodeDifference, EncodeVerifyResult, VerifyResult
 
 TEXT = "the cat sat on the mat, then that cat ate 42 mice.\r\n猫坐在垫子上，  猫吃了老鼠。\n\n" * 20
 
@@ -94,3 +95,76 @@ def test_missing_file() -> None:
 
 def test_unknown_reference(corpus: str) -> None:
     assert run(corpus, "--vocab", "300", "--against", "nosuch").exit_code == 2
+
+
+# --- verify encode --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    folder = tmp_path / "tok"
+    bpetk.train_from_iterator([TEXT], 290, special_tokens=["<s>"]).save(folder)
+    return str(folder)
+
+
+def run_encode(*arguments: str) -> Result:
+    words = ["verify", "encode", *arguments]
+    return CliRunner().invoke(main, words, prog_name="bpetk", env={"COLUMNS": "120"})
+
+
+@pytest.mark.parametrize(("against", "name"), [("hf", "tokenizers"), ("tiktoken", "tiktoken")])
+def test_identical_ids(corpus: str, model: str, against: str, name: str) -> None:
+    pytest.importorskip(name)
+    result = run_encode(model, corpus, "--against", against)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith("identical: 60 lines, ")
+    assert f" and {name} " in result.stdout
+    whole = run_encode(model, corpus, "--against", against, "--whole", "-j", "1")
+    assert whole.stdout.startswith("identical: 1 file, ")
+
+
+def test_ids_as_json(corpus: str, model: str) -> None:
+    pytest.importorskip("tokenizers")
+    result = json.loads(run_encode(model, corpus, "--json").stdout)
+    assert (result["identical"], result["texts"], result["difference"]) == (True, 60, None)
+    assert result["bytes"] == len(TEXT.encode())
+
+
+def test_files_of_ranks_are_compared_with_tiktoken(corpus: str, model: str, tmp_path: Path) -> None:
+    pytest.importorskip("tiktoken")
+    ranks = str(tmp_path / "r.tiktoken")
+    done = CliRunner().invoke(main, ["convert", model, ranks, "--to", "tiktoken"])
+    assert done.exit_code == 0, done.output
+    loading = ["--scheme", "cl100k", "--special", f"@{ranks}.json"]
+    assert "and tiktoken " in run_encode(ranks, corpus, *loading).stdout
+    own = run_encode(ranks, corpus, "--pattern", r"\p{Han}|[^\p{Han}]+", *loading[2:])
+    assert own.stdout.startswith("identical: "), own.output
+    result = run_encode(ranks, corpus, *loading, "--against", "hf")
+    assert (result.exit_code, "--against tiktoken" in result.stderr) == (2, True)
+
+
+def test_a_difference_of_ids_is_shown_and_exits_with_3(
+    corpus: str, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = EncodeDifference(corpus, 7, 12, "the [cat]\n sat", ((5, '"cat"'),), ((6, '"c"'), (7, '"at"')))
+    result = EncodeVerifyResult(False, 6, 40, 200, found, "bpetk 1", "tokenizers 2")
+    monkeypatch.setattr("bpetk.cli.verify.verify_encode", lambda *_, **__: result)
+    shown = run_encode(model, corpus)
+    assert shown.exit_code == 3
+    lines = [line.rstrip() for line in shown.stdout.splitlines()]
+    assert lines[0] == f"different (bpetk 1 and tokenizers 2): line 7 of {corpus}, after 12 equal ids"
+    assert [line.split(maxsplit=1) for line in lines[1:]][-2:] == [
+        ["bpetk", '5 "cat"'],
+        ["tokenizers", '6 "c"  7 "at"'],
+    ]
+    assert "'the [cat]\\n sat'" in lines[1]
+    assert json.loads(run_encode(model, corpus, "--json").stdout)["difference"]["line"] == 7
+
+
+def test_encoding_refusals(corpus: str, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run_encode(model, "nosuch.txt").exit_code == 1
+    assert run_encode(model, corpus, "--against", "sp").exit_code == 2
+    assert run_encode("nosuch", corpus).exit_code == 1
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    result = run_encode(model, corpus)
+    assert (result.exit_code, "pip install 'bpetk[verify]'" in result.stderr) == (1, True)

@@ -21,7 +21,7 @@ VALUES = (
 FILES = f"{VALUES} interop.* model_file"
 LIBRARY = (
     f"{FILES} counting trainer pipeline encoding streaming text_files tokenizer_base text_encoding file_encoding "
-    "id_decoding tokenizer convert api"
+    "id_decoding tokenizer probe targets reference_libraries token_files convert api"
 )
 
 # Module -> modules it may import; `x.*` is all of the package x. Names are relative to bpetk, `.` is bpetk itself.
@@ -51,7 +51,7 @@ IMPORTS: dict[str, str] = {
     "counting": f"{LEAVES} corpus pretokenizers custom_pattern _scanner _counter",
     "trainer": f"{VALUES} counting _counter _trainer",
     "pipeline": f"{VALUES} _added_tokens _scanner _encode_rules _encode_document _encoder",
-    "encoding": VALUES,
+    "encoding": f"{VALUES} pipeline",
     "streaming": "",
     "text_files": LEAVES,
     "tokenizer_base": f"{FILES} pipeline",
@@ -59,7 +59,11 @@ IMPORTS: dict[str, str] = {
     "file_encoding": f"{FILES} text_files text_encoding",
     "id_decoding": f"{FILES} streaming tokenizer_base _decoder",
     "tokenizer": f"{FILES} file_encoding id_decoding",
-    "convert": f"{FILES} tokenizer",
+    "probe": f"{LEAVES} corpus",
+    "targets": FILES,
+    "reference_libraries": f"{FILES} targets",
+    "token_files": LEAVES,
+    "convert": f"{FILES} probe targets reference_libraries tokenizer",
     "api": f"{VALUES} counting trainer tokenizer",
     ".": f"{LIBRARY} errors report _scanner",  # the last to say clearly that nothing is built
     # The executable specification: nothing that it specifies, and nothing at run time uses it.
@@ -74,10 +78,11 @@ IMPORTS: dict[str, str] = {
 
 # Libraries that bpetk is compared with: never needed by what `import bpetk` loads, asked for inside the function that
 # uses them. Display belongs to the command line.
-COMPARED = {"tokenizers", "transformers", "tiktoken", "sentencepiece", "gigabpe", "rustbpe"}
+COMPARED = {"tokenizers", "transformers", "tiktoken", "sentencepiece", "gigabpe", "rustbpe", "gigatoken", "tokie"}
+COMPARED |= {"tuetoken", "awkward"}
 DISPLAY = {"click", "rich"}
 DISPLAY_USERS = "cli.* __main__"
-COMPARED_USERS = "verify benchmark.* interop.sentencepiece"
+COMPARED_USERS = "verify benchmark.* reference_libraries interop.sentencepiece"
 
 # Cython. `_engine.pxd` is the state of the merge loop, which the modules below the loop work on; `_trainer` the loop.
 STATE = "_native _layout _pairs _queue"
@@ -113,7 +118,7 @@ FOREIGN = ("cpython", "libc", "libcpp", "cython")
 # Native headers, lower ones first: each may include what stands before it.
 HEADERS = (
     "bits.h cpu.h byte_search.h hash.h mem.h pool.h unicode_tables.h utf.h json_text.h normalization_tables.h "
-    "scan_masks.h normalization.h scan_classes.h scan_starts.h scan_blocks.h pair_ranks.h merge_step.h segment_cache.h"
+    "scan_masks.h normalization.h scan_classes.h scan_starts.h scan_blocks.h pair_ranks.h merge_step.h segment_cache.h cut_blocks.h"
 ).split()
 
 

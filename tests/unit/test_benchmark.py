@@ -9,11 +9,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import bpetk
-from bpetk.benchmark import harness
+from bpetk.benchmark import encode_harness, harness
 from bpetk.benchmark.corpus_facts import describe_corpus
+from bpetk.benchmark.encode_harness import (
+    Ids,
+    compare_ids,
+    make_forms,
+    run_encode_benchmark,
+    run_encode_worker,
+)
+from bpetk.benchmark.encode_peers import ENCODE_PEERS, MODES, EncodeJob, Mode, Text, flat_ids
+from bpetk.benchmark.encode_results import EncodeMeasurement
 from bpetk.benchmark.harness import (
     WorkerError,
     compare_merges,
@@ -21,9 +31,12 @@ from bpetk.benchmark.harness import (
     run_train_benchmark,
     run_worker,
 )
-from bpetk.benchmark.peers import PEERS, Job, Peer
-from bpetk.benchmark.results import Entry, Measurement, Spread
-from bpetk.errors import ConfigError, CorpusFileError
+from bpetk.benchmark.peers import PEERS, Contender, Job, Peer
+from bpetk.benchmark.results import Measurement, Spread, TrainEntry
+from bpetk.benchmark.worker import digest, measure_encode
+from bpetk.convert import convert
+from bpetk.errors import ConfigError, CorpusError, CorpusFileError
+from bpetk.readable import readable
 
 TEXT = "the cat sat on the mat, then that cat ate 42 mice.\n猫坐在垫子上，猫吃了老鼠。\n" * 50
 
@@ -41,7 +54,7 @@ def test_spread() -> None:
 
 
 def test_ratio_is_of_medians_to_ours() -> None:
-    ours, theirs = (Entry(name, PEERS[name], 1, "1") for name in ("bpetk", "hf"))
+    ours, theirs = (TrainEntry(name, PEERS[name], 1, "1") for name in ("bpetk", "hf"))
     ours.measurements = [Measurement(k, wall, 1.0, 10, 1) for k, wall in enumerate([1.0, 2.0, 9.0])]
     theirs.measurements = [Measurement(k, wall, 1.0, 30, 1) for k, wall in enumerate([8.0, 7.0, 1.0])]
     assert theirs.ratio(ours, "wall_seconds") == 3.5
@@ -194,3 +207,228 @@ def test_jobs_say_which_bytes_are_missing(corpus: str, told: list[Job]) -> None:
 def test_no_rounds_is_refused(corpus: str) -> None:
     with pytest.raises(ConfigError, match="at least 1"):
         run_train_benchmark(corpus, 300, rounds=0)
+
+
+# --- encoding -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    folder = tmp_path / "tok"
+    bpetk.train_from_iterator([TEXT], 300, special_tokens=["<s>"]).save(folder)
+    return str(folder)
+
+
+def encode_job(
+    model: str, text: str, folder: Path, peer: str, mode: Mode = "flat", **options: Any
+) -> EncodeJob:
+    forms = make_forms(bpetk.Tokenizer.from_file(model, **options), model, options, folder)
+    return EncodeJob(peer, mode, text, 1, forms)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", list(ENCODE_PEERS))
+def test_calls_give_the_ids_of_the_text(
+    corpus: str, model: str, tmp_path: Path, name: str, mode: Mode
+) -> None:
+    peer = ENCODE_PEERS[name]
+    if peer.installed_version() is None:
+        pytest.skip(f"{peer.distribution} is not installed")
+    job = encode_job(model, corpus, tmp_path, name, mode)
+    if mode not in peer.only:
+        assert "no call for the mode" in str(peer.refuse(mode, job.forms))
+        return
+    assert peer.refuse(mode, job.forms) is None
+    tok = bpetk.Tokenizer.from_file(model)
+    texts = TEXT.splitlines(keepends=True) if mode == "lists" else [TEXT]
+    found = peer.call(peer.ready(job)(), job, Text.read(corpus, mode))()
+    if mode != "flat":
+        assert isinstance(found, list)
+    ids, rows = flat_ids(found)
+    expected = [tok.encode(text) for text in texts]
+    assert ids.tolist() == [id for row in expected for id in row]
+    assert rows.tolist() == list(map(len, expected))
+
+
+def test_ranks_are_given_to_each_encoder_in_its_form(corpus: str, model: str, tmp_path: Path) -> None:
+    ranks = convert(model, tmp_path / "r.tiktoken", to="tiktoken")
+    job = encode_job(str(ranks.path), corpus, tmp_path, "tiktoken", **ranks.options)
+    assert job.forms.rank_file is None  # ids begin after the special token, and gigatoken wants them from 0
+    assert job.forms.scheme == "cl100k"
+    for name in ("hf", "tiktoken"):
+        peer = ENCODE_PEERS[name]
+        if peer.installed_version() is not None:
+            ids = flat_ids(peer.call(peer.ready(job)(), job, Text.read(corpus, "flat"))())[0]
+            assert ids.tolist() == bpetk.Tokenizer.from_file(model).encode(TEXT)
+
+
+def test_models_that_an_encoder_cannot_have(corpus: str, tmp_path: Path) -> None:
+    bpetk.train_from_iterator(["ab"], 3, alphabet="observed").save(tmp_path / "small")
+    forms = encode_job(str(tmp_path / "small"), corpus, tmp_path, "tiktoken").forms
+    assert "byte 0x00 has no id" in str(ENCODE_PEERS["tiktoken"].refuse("flat", forms))
+
+
+def test_flat_ids_of_every_kind_of_result() -> None:
+    for same in ([1, 2], np.array([1, 2], np.uint32), np.array([1, 2], np.uint32).tobytes()):
+        assert [part.tolist() for part in flat_ids(same)] == [[1, 2], [2]]
+    assert [part.tolist() for part in flat_ids([[1], [], [2]])] == [[1, 2], [1, 0, 1]]
+    assert [part.tolist() for part in flat_ids([])] == [[], [0]]
+
+
+def test_hashes_tell_rows_apart() -> None:
+    one, two = (digest(np.array([1, 2], np.uint32), np.array(rows)) for rows in ([2], [1, 1]))
+    assert one != two
+
+
+def test_worker_measures_loading_and_both_passes(corpus: str, model: str, tmp_path: Path) -> None:
+    numbers, path = run_encode_worker(encode_job(model, corpus, tmp_path, "bpetk"), tmp_path)
+    measured = EncodeMeasurement(1, **numbers)
+    assert measured.load_first_seconds == measured.load_seconds + measured.first_seconds
+    assert min(measured.load_seconds, measured.first_seconds, measured.second_seconds) > 0
+    assert measured.ids_sha256 == measured.second_ids_sha256
+    assert 0 < measured.idle_rss_bytes <= measured.peak_rss_bytes
+    assert path is not None
+    with open(path, "rb") as file:
+        assert len(np.load(file)) == measured.tokens
+
+
+def test_one_sentence_is_called_often(
+    corpus: str, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bpetk.benchmark.worker._BATCH_SECONDS", 0.001)
+    short = tmp_path / "short.txt"
+    short.write_text("the cat sat")
+    numbers, _ = measure_encode(encode_job(model, str(short), tmp_path, "bpetk", "sentence"))
+    assert 0 < numbers["second_seconds"] < 0.1
+
+
+def test_compare_ids(model: str) -> None:
+    tok = bpetk.Tokenizer.from_file(model)
+    a, b, c = (
+        Ids(np.array(ids, np.uint32), np.array([len(ids)]), str(ids)) for ids in ([98, 99], [98, 100], [98])
+    )
+    assert compare_ids(tok, a, a, "hf") is None
+    shown = [readable(tok.id_to_bytes(id)) for id in (99, 100)]
+    assert compare_ids(tok, a, b, "hf") == (
+        f"id 1 (the first is 0): hf has 99 {shown[0]}, this encoder 100 {shown[1]}; 2 and 2 ids in all"
+    )
+    assert "this encoder no more; 2 and 1 ids in all" in str(compare_ids(tok, a, c, "hf"))
+    other_rows = Ids(a.ids, np.array([1, 1]), "other")
+    assert compare_ids(tok, a, other_rows, "hf") == "the ids of hf, in other rows"
+
+
+@pytest.fixture
+def encoders(monkeypatch: pytest.MonkeyPatch) -> list[EncodeJob]:
+    """Replace workers by canned answers, and collect the jobs they would have run."""
+    jobs: list[EncodeJob] = []
+
+    def fake(job: EncodeJob, folder: Path, timeout: float | None = None) -> tuple[dict[str, Any], Path]:
+        jobs.append(job)
+        if job.peer == "tuetoken":
+            raise WorkerError("it broke")
+        ids = [1, 2, 4] if job.peer == "tokie" else [1, 2, 3]
+        path = folder / "result.ids"
+        with open(path, "wb") as file:
+            np.save(file, np.array(ids, np.uint32))
+            np.save(file, np.array([3]))
+        seconds = {"bpetk": 1.0, "hf": 60.0, "gigatoken": 2.0}.get(job.peer, 0.5)
+        second = f"{len(jobs)}" if job.peer == "tiktoken" else str(ids)
+        numbers: dict[str, Any] = {f"{name}_seconds": seconds for name in ("load", "first", "second")}
+        numbers |= {f"{name}_user_seconds": seconds for name in ("load", "first", "second")}
+        numbers |= {"peak_rss_bytes": 10, "idle_rss_bytes": 5, "tokens": 3, "ids_sha256": str(ids)}
+        return numbers | {"second_ids_sha256": second}, path
+
+    monkeypatch.setattr(encode_harness, "run_encode_worker", fake)
+    monkeypatch.setattr(Contender, "installed_version", lambda peer: "1")
+    return jobs
+
+
+def test_encoders_with_other_ids_are_wrong_and_not_ranked(
+    corpus: str, model: str, encoders: list[EncodeJob]
+) -> None:
+    outcomes: list[Any] = []
+    result = run_encode_benchmark(
+        model,
+        corpus,
+        against=["tokie", "hf", "gigatoken", "tiktoken", "tuetoken"],
+        rounds=2,
+        progress=lambda *what: outcomes.append(what),
+    )
+    assert [job.peer for job in encoders] == [
+        "hf",  # the reference, before the rounds
+        "bpetk", "tokie", "hf", "gigatoken", "tiktoken", "tuetoken",
+        "tokie", "hf", "gigatoken", "tiktoken", "bpetk",
+    ]  # fmt: skip
+    assert outcomes[0] == ("ids of tokenizers 1", 0, None)
+    assert result.reference == "tokenizers 1"
+    assert result.ours_is_right
+    assert [entry.equality for entry in result.entries] == [
+        "equal", "different", "equal", "equal", "different", None,
+    ]  # fmt: skip
+    assert [entry.label for entry in result.order()] == [
+        "bpetk", "gigatoken", "hf", "tokie", "tiktoken", "tuetoken",
+    ]  # fmt: skip
+    assert "tokenizers 1 has 3 " in str(result.entries[1].problem)
+    assert result.entries[4].problem == "round 1: the second pass gave other ids than the first"
+    assert (result.entries[5].failed, result.entries[5].problem) == (True, "it broke")
+    plain = json.loads(json.dumps(result.to_dict()))["encoders"]
+    assert (plain[1]["ratio_first"], plain[2]["ratio_first"], plain[3]["ratio_load_first"]) == (None, 60, 2)
+    assert plain[0]["first_mb_per_second"] == round(len(TEXT.encode()) / 1e6, 3)
+    assert [measured["round"] for measured in plain[0]["rounds"]] == [1, 2]
+
+
+def test_ids_that_are_ours_alone_fail_the_check(
+    corpus: str, model: str, encoders: list[EncodeJob], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = encode_harness.run_encode_worker
+    swapped = {"bpetk": "tokie", "tokie": "bpetk"}
+    monkeypatch.setattr(
+        encode_harness,
+        "run_encode_worker",
+        lambda job, *rest: right(dataclasses.replace(job, peer=swapped.get(job.peer, job.peer)), *rest),
+    )
+    result = run_encode_benchmark(model, corpus, against=["hf"], rounds=1)
+    assert not result.ours_is_right
+    assert result.ours.equality == "different"
+
+
+def test_without_the_reference_ids_are_compared_with_ours(
+    corpus: str, model: str, encoders: list[EncodeJob], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Contender, "installed_version", lambda peer: None if peer.name == "hf" else "1")
+    result = run_encode_benchmark(model, corpus, against=["hf", "tokie", "gigatoken"], rounds=1)
+    assert result.reference is None
+    assert [entry.equality for entry in result.entries] == ["equal", "different", "equal"]
+    assert "pip install" in result.skipped["hf"]
+
+
+def test_the_text_that_is_measured(
+    corpus: str, model: str, encoders: list[EncodeJob], tmp_path: Path
+) -> None:
+    first = TEXT.splitlines(keepends=True)[0]
+    result = run_encode_benchmark(model, corpus, against=[], rounds=1, limit=len(first) + 3)
+    assert result.measured_bytes == len(first)
+    assert result.corpus.bytes == len(TEXT.encode())
+    assert run_encode_benchmark(model, corpus, against=[], rounds=1, mode="sentence").measured_bytes == len(
+        TEXT[:100].encode()
+    )
+    for data, part in (
+        (b"a<s>b", "the special token '<s>' at character 1"),
+        (b"", "no text"),
+        (b"\xff", "not UTF-8"),
+    ):
+        (tmp_path / "bad.txt").write_bytes(data)
+        with pytest.raises(CorpusError, match=part):
+            run_encode_benchmark(model, tmp_path / "bad.txt", against=[], rounds=1)
+    for options, part in (
+        ({"rounds": 0}, "at least 1"),
+        ({"mode": "x"}, "unknown mode"),
+        ({"against": ["x"]}, "known"),
+    ):
+        with pytest.raises(ConfigError, match=part):
+            run_encode_benchmark(model, corpus, **options)  # type: ignore[arg-type]
+    (tmp_path / "two").mkdir()
+    for name in "ab":
+        (tmp_path / "two" / f"{name}.txt").write_text("x")
+    with pytest.raises(ConfigError, match="one file of text is expected"):
+        run_encode_benchmark(model, tmp_path / "two", against=[])

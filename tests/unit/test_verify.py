@@ -1,4 +1,4 @@
-"""The comparison with reference libraries: what counts as a difference, and how it is told."""
+"""The comparisons with reference libraries: what counts as a difference, and how it is told."""
 
 from __future__ import annotations
 
@@ -8,9 +8,18 @@ from typing import Any
 
 import pytest
 
-from bpetk.errors import ConfigError
+import bpetk
+from bpetk.errors import ConfigError, CorpusFileError, InvalidEncodingError
 from bpetk.pretokenizers import get_scheme
-from bpetk.verify import equal_merges, first_difference, hf_pipeline, verify_train
+from bpetk.readable import readable
+from bpetk.verify import (
+    EncodeDifference,
+    equal_merges,
+    first_difference,
+    hf_pipeline,
+    verify_encode,
+    verify_train,
+)
 
 FILE: dict[str, Any] = {
     "added_tokens": [{"id": 0, "content": "<|你|>"}],
@@ -110,3 +119,93 @@ def test_unknown_reference_is_refused(tmp_path: Path) -> None:
 def test_text_that_can_be_read_only_once_is_refused() -> None:
     with pytest.raises(ConfigError, match="save it to a file"):
         verify_train("-", 270)
+
+
+# --- encoding -------------------------------------------------------------------------------------------------------
+
+LINES = "the theme\r\n\n主题：the thesis 论文\nlast"
+
+
+@pytest.fixture
+def tok(tmp_path: Path) -> bpetk.Tokenizer:
+    pytest.importorskip("tokenizers")
+    tokenizer = bpetk.train_from_iterator([LINES] * 3, 280, special_tokens=["<s>"])
+    tokenizer.save(tmp_path / "tok")
+    return bpetk.Tokenizer.from_file(tmp_path / "tok")
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "text.txt"
+    path.write_bytes(LINES.encode())
+    return path
+
+
+def test_identical_ids(tok: bpetk.Tokenizer, text: Path) -> None:
+    seen: list[int] = []
+    result = verify_encode(tok, [text, text], progress=seen.append)
+    expected = sum(len(tok.encode(line)) for line in LINES.splitlines(keepends=True))
+    size = len(LINES.encode())
+    assert (result.identical, result.difference) == (True, None)
+    assert (result.texts, result.tokens, result.bytes) == (8, 2 * expected, 2 * size)
+    assert seen == [size, 2 * size]
+    whole = verify_encode(tok, text, whole=True)
+    assert (whole.texts, whole.tokens) == (1, len(tok.encode(LINES)))
+
+
+def test_special_tokens_in_the_text_are_encoded_by_both(tok: bpetk.Tokenizer, text: Path) -> None:
+    text.write_text("a<s>b <s>\n")
+    for against in ("hf", "tiktoken"):
+        pytest.importorskip({"hf": "tokenizers"}.get(against, against))
+        assert verify_encode(tok, text, against=against).identical
+
+
+def wrong(ids: list[int]) -> list[int]:
+    return [*ids[:2], 5, *ids[3:]] if len(ids) > 6 else ids
+
+
+def test_the_first_difference_is_told(
+    tok: bpetk.Tokenizer, text: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = bpetk.Tokenizer.encode_batch
+    monkeypatch.setattr(
+        bpetk.Tokenizer,
+        "encode_batch",
+        lambda self, texts, **options: list(map(wrong, right(self, texts, **options))),
+    )
+    result = verify_encode(tok, text)
+    assert (result.identical, result.texts) == (False, 2)
+    line = LINES.splitlines(keepends=True)[2]
+    ids = tok.encode(line)
+    start = len(tok.decode(ids[:2]).rstrip("\ufffd"))
+    ours = [*ids[:2], 5, *ids[3:]]
+
+    def shown(row: list[int]) -> tuple[tuple[int, str], ...]:
+        return tuple((id, readable(tok.id_to_bytes(id))) for id in row[:7])
+
+    near = line[max(0, start - 20) : start + 40]
+    assert result.difference == EncodeDifference(str(text), 3, 2, near, shown(ours), shown(ids))
+    whole = verify_encode(tok, text, whole=True).difference
+    assert whole is not None
+    assert (whole.line, whole.at) == (None, 2)
+
+
+def test_ids_outside_the_vocabulary_can_be_shown(
+    tok: bpetk.Tokenizer, text: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "bpetk.reference_libraries.HuggingFace.encode_batch", lambda _, texts: [[9999] for _ in texts]
+    )
+    result = verify_encode(tok, text)
+    assert result.difference is not None
+    assert result.difference.theirs == ((9999, "not in the vocabulary"),)
+
+
+def test_texts_that_cannot_be_compared(tok: bpetk.Tokenizer, tmp_path: Path) -> None:
+    with pytest.raises(CorpusFileError, match=r"nosuch\.txt"):
+        verify_encode(tok, tmp_path / "nosuch.txt")
+    (tmp_path / "bad.txt").write_bytes(b"a\n\xff")
+    with pytest.raises(InvalidEncodingError, match="line 2"):
+        verify_encode(tok, tmp_path / "bad.txt")
+    with pytest.raises(ConfigError, match="known are hf, tiktoken"):
+        verify_encode(tok, tmp_path / "bad.txt", against="sp")

@@ -1,0 +1,27 @@
+from typing_extensions import Buffer, disjoint_base
+
+from bpetk._added_tokens import Matcher
+
+@disjoint_base
+class Plan:
+    # first_ids, second_ids: uint32, for each content of the matcher.
+    def __init__(
+        self,
+        *,
+        forbidden: Matcher | None = ...,
+        suspects: Matcher | None = ...,
+        first: Matcher | None = ...,
+        first_ids: Buffer | None = ...,
+        second: Matcher | None = ...,
+        second_ids: Buffer | None = ...,
+        form: int = ...,
+        general: bool = ...,
+    ) -> None: ...
+    @property
+    def forbidden(self) -> Matcher | None: ...
+    @property
+    def suspects(self) -> Matcher | None: ...
+    @property
+    def first(self) -> Matcher | None: ...
+    @property
+    def second(self) -> Matcher | None: ...

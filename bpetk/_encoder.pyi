@@ -1,0 +1,57 @@
+from collections.abc import Iterable
+from typing import Any
+
+from typing_extensions import Buffer, disjoint_base
+
+from bpetk._encode_document import Plan
+from bpetk._encode_rules import EncodeRules
+
+@disjoint_base
+class IdBuffer:
+    # Read-only uint32.
+    def __len__(self) -> int: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+@disjoint_base
+class WorkerBox: ...
+
+@disjoint_base
+class Encoder:
+    def __init__(
+        self,
+        rules: EncodeRules,
+        scheme: str | None,
+        *,
+        whole_first: bool = ...,
+        hidden: Iterable[int] = ...,
+        line_bits: int = ...,
+    ) -> None: ...
+    # A list of ids; (failure, where) in its place if they cannot be had here.
+    def encode(self, text: str | bytes, plan: Plan, *, tier: str | None = ...) -> Any: ...
+    def encode_lists(
+        self, texts: Iterable[str | bytes], plan: Plan, *, threads: int = ..., tier: str | None = ...
+    ) -> list[Any]: ...
+    # The ids of all texts, and int64 as bytes: how many of each, or -1 - failure. No ids if only counting.
+    def encode_flat(
+        self,
+        texts: Iterable[str | bytes],
+        plan: Plan,
+        *,
+        threads: int = ...,
+        count_only: bool = ...,
+        tier: str | None = ...,
+    ) -> tuple[Any, bytearray]: ...
+    # Ids, failure, where. ends: uint64.
+    def encode_stretch(
+        self,
+        data: Buffer,
+        *,
+        ends: Buffer | None = ...,
+        whole_chars: bool = ...,
+        tier: str | None = ...,
+        dropout: float = ...,
+        seed: int = ...,
+    ) -> tuple[IdBuffer, int, int]: ...
+    def ints_of(self, ids: Buffer) -> list[int]: ...
+    def forget(self) -> None: ...
+    def statistics(self) -> tuple[int, int]: ...

@@ -1,0 +1,133 @@
+"""``bpetk count``: how many tokens texts have."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from rich.console import Console
+
+from bpetk.cli.inputs import TextFile, expand, text_errors, text_file
+from bpetk.cli.options import (
+    JSON,
+    MODEL,
+    THREADS,
+    disallowed_tokens,
+    document_options,
+    load_model,
+    loading_options,
+    policy_arguments,
+    policy_options,
+    separator_argument,
+)
+from bpetk.cli.progress import notes
+from bpetk.cli.report import print_counts
+from bpetk.tokenizer import Tokenizer
+
+_CHUNK = 1 << 20
+_CONTINUATION = bytes(range(0x80, 0xC0))
+
+
+@dataclass(frozen=True)
+class Count:
+    """Tokens, bytes and characters of a text."""
+
+    name: str
+    tokens: int
+    bytes: int
+    characters: int
+    documents: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; ratios are null for no tokens."""
+        return {
+            "file": self.name,
+            "documents": self.documents,
+            "tokens": self.tokens,
+            "bytes": self.bytes,
+            "characters": self.characters,
+            "bytes_per_token": round(self.bytes / self.tokens, 6) if self.tokens else None,
+            "characters_per_token": round(self.characters / self.tokens, 6) if self.tokens else None,
+        }
+
+
+def count_file(
+    tokenizer: Tokenizer, file: TextFile, *, separator: str | None, threads: int, policy: dict[str, Any]
+) -> Count:
+    """Count a file; separators are among its bytes and characters."""
+    tokens = documents = 0
+    with text_errors(file, disallowed_tokens(tokenizer, policy, separator)):
+        for ids, ends in tokenizer.iter_encode_file(
+            file.path, separator=separator, threads=threads, **policy
+        ):
+            tokens += len(ids)
+            documents += len(ends)
+    size = characters = 0
+    with open(file.path, "rb") as text:
+        while chunk := text.read(_CHUNK):
+            size += len(chunk)
+            characters += len(chunk.translate(None, _CONTINUATION))
+    return Count(file.name, tokens, size, characters, documents)
+
+
+@click.command()
+@MODEL
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    metavar="FILE|DIR|GLOB|-...",
+    type=click.Path(readable=False, allow_dash=True),
+)
+@document_options
+@policy_options
+@loading_options
+@THREADS
+@JSON
+@click.pass_context
+def count(
+    context: click.Context,
+    /,
+    *,
+    model: str,
+    files: tuple[str, ...],
+    lines: bool,
+    separator: str | None,
+    allowed: tuple[str, ...],
+    special_as_text: bool,
+    add_special_tokens: bool,
+    threads: int,
+    as_json: bool,
+    **loading: Any,
+) -> None:
+    """Count the tokens of files, with bytes and characters per token.
+
+    \b
+    Example:
+      bpetk count my-tokenizer corpora/zh.txt corpora/en.txt
+    """
+    context.obj["json"] = as_json
+    cut = separator_argument(lines=lines, separator=separator)
+    names = expand(files)
+    with notes(as_json=as_json):
+        tokenizer = load_model(model, **loading)
+    policy = policy_arguments(
+        tokenizer, allowed=allowed, special_as_text=special_as_text, add_special_tokens=add_special_tokens
+    )
+    counts = []
+    for name in names:
+        with text_file(name) as source:
+            counts.append(count_file(tokenizer, source, separator=cut, threads=threads, policy=policy))
+    sums = [
+        sum(getattr(count, part) for count in counts)
+        for part in ("tokens", "bytes", "characters", "documents")
+    ]
+    total = Count("total", *sums)
+    if as_json:
+        result = {"files": [count.to_dict() for count in counts], "total": total.to_dict()}
+        click.echo(json.dumps(result, ensure_ascii=False))
+    else:
+        rows = counts if len(counts) == 1 else [*counts, total]
+        print_counts([row.to_dict() for row in rows], Console(highlight=False))

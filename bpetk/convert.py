@@ -1,0 +1,277 @@
+"""A tokenizer in another file format, and the proof that it is the same tokenizer."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from bpetk.definition import Definition
+from bpetk.errors import ConfigError, MissingDependencyError, ModelFileError, OutputError
+from bpetk.model_file import save_tokenizer
+from bpetk.probe import first_unequal, probe_texts, text_batches
+from bpetk.readable import readable
+from bpetk.reference_libraries import Reference, load_reference
+from bpetk.targets import lost_parts, rank_table, vocab_and_merges
+from bpetk.tokenizer import Tokenizer
+
+Target = Literal["hf", "tiktoken", "gpt2"]
+TARGETS: tuple[Target, ...] = ("hf", "tiktoken", "gpt2")
+
+PathInput = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What a conversion wrote and what was compared.
+
+    Attributes
+    ----------
+    path, files
+        What to load, and all files that were written.
+    options
+        What the files do not say: keyword arguments with which ``Tokenizer.from_file`` loads them.
+    texts, tokens
+        How many texts gave equal ids, and how many ids.
+    compared
+        Who read the new files: bpetk, and the library they are made for if it is installed.
+    notes
+        What else there is to know, a line each.
+    """
+
+    path: Path
+    files: tuple[Path, ...]
+    options: Mapping[str, Any]
+    texts: int
+    tokens: int
+    compared: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class _Draft:
+    """Files in a folder of work, and how to load them."""
+
+    path: Path
+    files: list[Path]
+    options: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+
+
+def convert(
+    src: PathInput | Tokenizer,
+    dst: PathInput,
+    *,
+    to: Target,
+    probes: Sequence[PathInput] = (),
+    **options: Any,
+) -> Conversion:
+    """Write a tokenizer in another format, load it again, and compare the ids of many texts.
+
+    Parameters
+    ----------
+    src
+        A tokenizer, or its files.
+    dst
+        Must not exist. For ``"hf"`` and ``"gpt2"`` a folder, for ``"tiktoken"`` the rank file; what that does not
+        hold is written to ``<dst>.json``: ``name``, ``pat_str`` and ``special_tokens``, as ``tiktoken.Encoding`` takes
+        them.
+    to
+        ``"hf"``: ``tokenizer.json``, ``tokenizer_config.json`` and a manifest. ``"tiktoken"``: base64 of each token
+        with its id. ``"gpt2"``: ``vocab.json`` and ``merges.txt``.
+    probes
+        Files of UTF-8 text to compare besides the built-in text, line by line and as a whole.
+    options
+        For ``src``, as ``Tokenizer.from_file`` takes them.
+
+    Returns
+    -------
+    Conversion
+        What was written and compared, and how to load it.
+
+    Raises
+    ------
+    ModelFileError
+        If the source cannot be read, if the format cannot hold this tokenizer, or if ids differ; the message says
+        why. Nothing is left behind.
+    OutputError
+        If ``dst`` exists or cannot be written.
+
+    Examples
+    --------
+    >>> import bpetk, pathlib, tempfile
+    >>> tok = bpetk.train_from_iterator(["low lower lowest"], 262, scheme="gpt2", special_tokens=["<s>"])
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> done = convert(tok, folder / "low.tiktoken", to="tiktoken")
+    >>> sorted(path.name for path in done.files), done.options
+    (['low.tiktoken', 'low.tiktoken.json'], {'scheme': 'gpt2', 'special_tokens': {'<s>': 0}})
+    """
+    if to not in TARGETS:
+        raise ConfigError(f"unknown format {to!r}; known are {', '.join(TARGETS)}")
+    if isinstance(src, Tokenizer) and options:
+        raise ConfigError(f"{', '.join(options)}: only for files; the tokenizer is loaded already")
+    target = Path(dst)
+    _check_free(target, to)
+    tokenizer = src if isinstance(src, Tokenizer) else Tokenizer.from_file(src, **options)
+    work = target.absolute().with_name(f".{target.name[:64]}.{secrets.token_hex(6)}")
+    try:
+        work.mkdir()
+        draft = _DRAFTS[to](tokenizer.definition, work, target.name)
+        made = Tokenizer.from_file(draft.path, format=to, **draft.options)
+        _compare_vocabularies(tokenizer, made)
+        texts, tokens, compared = _compare_ids(tokenizer, made, to, probes, draft)
+        files = _put_in_place(draft, work, target)
+    except OSError as error:
+        if isinstance(error, OutputError) or not _is_below(error.filename, work):
+            raise
+        raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return Conversion(target, files, draft.options, texts, tokens, compared, tuple(draft.notes))
+
+
+def _is_below(name: Any, folder: Path) -> bool:
+    return isinstance(name, str | os.PathLike) and os.fspath(name).startswith(str(folder))
+
+
+def _check_free(target: Path, to: Target) -> None:
+    for path in (target, _beside(target)) if to == "tiktoken" else (target,):
+        if os.path.lexists(path):
+            raise OutputError(f"{path} exists; choose another name, or remove it first")
+    if not target.absolute().parent.is_dir():
+        raise OutputError(f"cannot write {target}: there is no folder {target.absolute().parent}")
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(target.name + ".json")
+
+
+def _put_in_place(draft: _Draft, work: Path, target: Path) -> tuple[Path, ...]:
+    """Rename the folder of work, or its files, to what was asked for."""
+    if draft.path == work:
+        os.rename(work, target)
+        return tuple(target / path.name for path in draft.files)
+    done: list[Path] = []
+    try:
+        for path in draft.files:
+            os.replace(path, target.with_name(path.name))
+            done.append(target.with_name(path.name))
+    except BaseException:
+        for path in done:
+            path.unlink(missing_ok=True)
+        raise
+    return tuple(done)
+
+
+# --- writing --------------------------------------------------------------------------------------------------------
+
+
+def _draft_hf(definition: Definition, work: Path, name: str) -> _Draft:
+    save_tokenizer(work, definition)
+    return _Draft(work, sorted(work.iterdir()), {})
+
+
+def _draft_tiktoken(definition: Definition, work: Path, name: str) -> _Draft:
+    table = rank_table(definition)
+    path = work / name
+    path.write_bytes(table.to_file())
+    special = dict(sorted(table.special_tokens.items(), key=lambda item: item[1]))
+    parts = {"name": path.stem, "pat_str": table.pattern, "special_tokens": special}
+    beside = _beside(path)
+    beside.write_text(json.dumps(parts, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    options: dict[str, Any] = {"scheme": definition.model.scheme.name}
+    if special:
+        options["special_tokens"] = special
+    return _Draft(path, [beside, path], options, _notes(definition))
+
+
+def _draft_gpt2(definition: Definition, work: Path, name: str) -> _Draft:
+    files = [work / "vocab.json", work / "merges.txt"]
+    for path, text in zip(files, vocab_and_merges(definition), strict=True):
+        path.write_bytes(text.encode("utf-8"))
+    special = dict(definition.model.added_ids)
+    return _Draft(work, files, {"special_tokens": special} if special else {}, _notes(definition))
+
+
+def _notes(definition: Definition) -> list[str]:
+    lost = lost_parts(definition)
+    return [f"not part of the new file: {', '.join(lost)}"] if lost else []
+
+
+_DRAFTS = {"hf": _draft_hf, "tiktoken": _draft_tiktoken, "gpt2": _draft_gpt2}
+
+
+# --- the proof ------------------------------------------------------------------------------------------------------
+
+
+def _compare_vocabularies(ours: Tokenizer, made: Tokenizer) -> None:
+    a, b = ours.model.token_bytes, made.model.token_bytes
+    for id in sorted(a.keys() | b.keys()):
+        if a.get(id) != b.get(id):
+            left, right = (
+                "nothing" if token is None else readable(token) for token in (a.get(id), b.get(id))
+            )
+            raise ModelFileError(
+                f"the converted tokenizer is not the same: id {id} was {left}, and is {right}"
+            )
+    if ours.special_tokens != made.special_tokens:
+        odd = sorted(ours.special_tokens.items() ^ made.special_tokens.items())
+        raise ModelFileError(
+            f"the converted tokenizer is not the same: its special tokens differ in {odd[:3]}"
+        )
+
+
+def _compare_ids(
+    ours: Tokenizer, made: Tokenizer, to: Target, probes: Sequence[PathInput], draft: _Draft
+) -> tuple[int, int, tuple[str, ...]]:
+    """Compare ids with those of the new files as bpetk reads them, and as the library does that they are for."""
+    reference: Reference | None = None
+    try:
+        reference = load_reference(made.definition, "tiktoken" if to == "tiktoken" else "hf")
+    except MissingDependencyError as error:
+        draft.notes.append(f"not compared with the library itself: {error}")
+    readers = ["bpetk", *([] if reference is None else [reference.name])]
+    texts = tokens = 0
+    for where, batch in _texts(ours.special_tokens, probes):
+        expected = ours.encode_batch(batch, allowed_special="all")
+        found = [made.encode_batch(batch, allowed_special="all")]
+        if reference is not None:
+            found.append(reference.encode_batch(batch))
+        for reader, ids in zip(readers, found, strict=True):
+            for text, a, b in zip(batch, expected, ids, strict=True):
+                if list(a) != list(b):
+                    raise ModelFileError(_difference(ours, reader, where, text, a, b))
+        texts, tokens = texts + len(batch), tokens + sum(map(len, expected))
+    return texts, tokens, tuple(readers)
+
+
+def _texts(special: Iterable[str], probes: Sequence[PathInput]) -> Iterator[tuple[str, list[str]]]:
+    yield "the built-in text", probe_texts(islice(special, 64))
+    for path in probes:
+        for whole in (False, True):
+            for _, batch in text_batches(path, whole=whole):
+                yield os.fspath(path), batch
+
+
+def _difference(
+    ours: Tokenizer, reader: str, where: str, text: str, expected: Sequence[int], found: Sequence[int]
+) -> str:
+    at = first_unequal(expected, found)
+    start = len(ours.decode_bytes(list(expected[:at])).decode("utf-8", "ignore"))
+    near = text[max(0, start - 10) : start + 20]
+
+    def show(ids: Sequence[int]) -> str:
+        return (
+            ", ".join(f"{id} {readable(ours.id_to_bytes(id))}" for id in ids[at : at + 3]) or "nothing more"
+        )
+
+    return (
+        f"the converted tokenizer gives other ids ({reader}, in {where}), near {near!r}: "
+        f"{show(found)} where the source has {show(expected)}"
+    )

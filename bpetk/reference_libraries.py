@@ -1,0 +1,192 @@
+"""The libraries that bpetk is equal to, holding the same tokenizer: what checks compare with.
+
+They read the files themselves wherever they can, so that a mistake in our reading shows too.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+from bpetk.definition import Definition
+from bpetk.errors import ConfigError, MissingDependencyError, ModelFileError
+from bpetk.interop.huggingface import to_tokenizer_json
+from bpetk.targets import RankTable, rank_table, tiktoken_pattern
+
+LIBRARIES = {"hf": "tokenizers", "tiktoken": "tiktoken"}
+"""Name of each reference, and the package that it is."""
+
+RANK_FORMATS = ("tiktoken", "tekken")
+
+
+class Reference(Protocol):
+    """A reference library with a tokenizer. Special tokens in a text are encoded as such; none are added."""
+
+    @property
+    def name(self) -> str:
+        """Package and version."""
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """Give the ids of each text."""
+
+
+@dataclass(frozen=True)
+class HuggingFace:
+    """A ``tokenizers.Tokenizer``."""
+
+    tokenizer: Any
+
+    @property
+    def name(self) -> str:
+        """Package and version."""
+        return f"tokenizers {version('tokenizers')}"
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """Give the ids of each text."""
+        found = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [item.ids for item in found]
+
+
+@dataclass(frozen=True)
+class Tiktoken:
+    """A ``tiktoken.Encoding``."""
+
+    encoding: Any
+
+    @property
+    def name(self) -> str:
+        """Package and version."""
+        return f"tiktoken {version('tiktoken')}"
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """Give the ids of each text."""
+        # Its own batch call hands every text to a thread, which for lines costs more than the encoding.
+        return [self.encoding.encode(text, allowed_special="all") for text in texts]
+
+
+def load_reference(definition: Definition, library: str, *, pattern: str | None = None) -> Reference:
+    """Load a tokenizer with a reference library.
+
+    Parameters
+    ----------
+    definition
+        As bpetk has read it; from ``source``, unless that is empty.
+    library
+        ``"hf"`` or ``"tiktoken"``.
+    pattern
+        The pattern that ranks were loaded with, if it is not that of a named scheme.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown library, and if the library cannot load a tokenizer of this kind.
+    MissingDependencyError
+        If the library is not installed.
+    ModelFileError
+        If the library refuses the file.
+
+    Examples
+    --------
+    >>> import bpetk
+    >>> tok = bpetk.train_from_iterator(["low lower lowest"], vocab_size=260)
+    >>> load_reference(tok.definition, "hf").encode_batch(["low"]) == [tok.encode("low")]
+    True
+    """
+    if library not in LIBRARIES:
+        raise ConfigError(f"unknown reference {library!r}; known are {', '.join(LIBRARIES)}")
+    return _load_hf(definition) if library == "hf" else _load_tiktoken(definition, pattern)
+
+
+def _missing(library: str, error: ImportError) -> MissingDependencyError:
+    package = LIBRARIES[library]
+    return MissingDependencyError(
+        f"comparing with {package} needs the package {package!r}, which is not installed: pip install 'bpetk[verify]'"
+    )
+
+
+def _load_hf(definition: Definition) -> Reference:
+    if definition.format in RANK_FORMATS:
+        raise ConfigError(
+            f"tokenizers cannot load {definition.source}, which holds ranks: compare with tiktoken "
+            "(--against tiktoken), or convert it first (bpetk convert --to hf)"
+        )
+    try:
+        from tokenizers import AddedToken, Tokenizer
+        from tokenizers.decoders import ByteLevel as ByteLevelDecoder
+        from tokenizers.models import BPE
+        from tokenizers.pre_tokenizers import ByteLevel
+    except ImportError as error:
+        raise _missing("hf", error) from error
+    source = Path(definition.source)
+    try:
+        if definition.format == "gpt2":
+            tokenizer = Tokenizer(BPE.from_file(str(source), str(source.with_name("merges.txt"))))
+            tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
+            tokenizer.decoder = ByteLevelDecoder()
+            tokens = definition.model.added_tokens
+            tokenizer.add_special_tokens([AddedToken(token.content, normalized=False) for token in tokens])
+        elif definition.format == "hf" and definition.source:
+            tokenizer = Tokenizer.from_file(str(source))
+        else:
+            tokenizer = Tokenizer.from_str(json.dumps(to_tokenizer_json(definition)))
+    except Exception as error:  # the library raises nothing more special
+        raise ModelFileError(f"tokenizers cannot load {definition.source}: {error}") from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return HuggingFace(tokenizer)
+
+
+def _load_tiktoken(definition: Definition, pattern: str | None) -> Reference:
+    try:
+        import tiktoken
+    except ImportError as error:
+        raise _missing("tiktoken", error) from error
+    table = _table(definition, pattern)
+    try:
+        encoding = tiktoken.Encoding(
+            Path(definition.source).stem or "bpetk",
+            pat_str=table.pattern,
+            mergeable_ranks=dict(table.ranks),
+            special_tokens=dict(table.special_tokens),
+        )
+    except Exception as error:
+        raise ModelFileError(f"tiktoken cannot load {definition.source}: {error}") from error
+    return Tiktoken(encoding)
+
+
+def _table(definition: Definition, pattern: str | None) -> RankTable:
+    model = definition.model
+    if definition.format not in RANK_FORMATS or not definition.source:
+        try:
+            return rank_table(definition)
+        except ModelFileError as error:
+            raise ConfigError(f"tiktoken cannot stand for this tokenizer: {error}") from error
+    source = Path(definition.source)
+    if definition.format == "tekken":
+        ranks, pattern = _tekken(source)
+    else:
+        ranks = _ranks(source)
+        pattern = pattern or tiktoken_pattern(model.scheme)
+    if pattern is None:
+        raise ConfigError(f"tiktoken has no single pattern for the scheme {model.scheme.name}")
+    return RankTable(ranks, pattern, {token.content: token.id for token in model.added_tokens})
+
+
+def _ranks(path: Path) -> dict[bytes, int]:
+    # Not tiktoken's own reader: it keeps copies of files, by their names, and gives these when the file has changed.
+    lines = (line.split() for line in path.read_bytes().splitlines() if line.strip())
+    return {base64.b64decode(token): int(rank) for token, rank in lines}
+
+
+def _tekken(path: Path) -> tuple[dict[bytes, int], str]:
+    data = json.loads(path.read_bytes())
+    special = int(data["config"]["default_num_special_tokens"])
+    vocab = data["vocab"][: int(data["config"]["default_vocab_size"]) - special]
+    return {base64.b64decode(item["token_bytes"]): item["rank"] + special for item in vocab}, data["config"][
+        "pattern"
+    ]

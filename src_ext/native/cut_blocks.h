@@ -1,0 +1,93 @@
+// Where may a pretoken be cut, for the joints of characters in 61 bytes of text at a time: the cut filter of
+// bpetk/_encode_rules.pyx with AVX-512 (VBMI for picking characters out of a register, VBMI2 for packing positions).
+// Scalar twin: cut_pretokens in bpetk/_encode_worker.pyx.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "bits.h"
+#include "cpu.h"
+#if defined(BPETK_X86_TIERS)
+#include <immintrin.h>
+#endif
+
+namespace bpetk {
+
+constexpr int kCutSpan = 61;   // a character that begins in the span is in the register with all of its bytes
+constexpr int kCutBefore = 4;  // bytes before the block that are read
+constexpr int kCutRead = 64;   // bytes of the block that are read
+constexpr int kBigramBits = 21;
+
+struct CutBlock {
+    uint64_t cut;   // bit p: nothing crosses the joint before the character at p
+    uint64_t ask;   // bit p: only a pattern can cross it; the caller looks which
+    uint64_t high;  // bytes outside ASCII
+    uint32_t next;  // where the next block begins: 61 to 64
+};
+
+#if defined(BPETK_X86_TIERS)
+inline bool cpu_has_cut_blocks() noexcept {
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("bmi2");
+}
+
+// SAFETY: 4 bytes before p and 64 from p are readable; p is the first byte of a character of well-formed text.
+__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2,bmi,bmi2,popcnt,lzcnt"))) inline void
+cut_block(const uint8_t* p, const uint32_t* bitmap, const uint32_t* guard, CutBlock* out) noexcept {
+    const __m512i block = _mm512_loadu_si512(p), before = _mm512_loadu_si512(p - kCutBefore);
+    const uint64_t high = _mm512_movepi8_mask(block);
+    const uint64_t continuation = _mm512_cmplt_epi8_mask(block, _mm512_set1_epi8(-64));
+    const uint64_t span = (uint64_t{1} << kCutSpan) - 1, starts = ~continuation;
+    const uint64_t behind = starts >> kCutSpan;
+    out->high = high & span;
+    out->next = static_cast<uint32_t>(kCutSpan + (behind ? __builtin_ctzll(behind) : 64 - kCutSpan));
+    const uint64_t joints = starts & span & (high | (high << 1) | (p[-1] >> 7));
+    const int n = __builtin_popcountll(joints);
+    const __m512i iota = _mm512_set_epi8(
+        63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42, 41, 40, 39, 38, 37, 36, 35, 34, 33,
+        32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    // By the upper half of a first byte: the bytes of its character among four.
+    const __m512i own = _mm512_setr_epi32(0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFFFF, 0xFFFF,
+                                          0xFFFFFF, -1);
+    const __m512i step = _mm512_set1_epi32(0x03020100), one = _mm512_set1_epi32(1), low5 = _mm512_set1_epi32(31);
+    const __m512i spread = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12));
+    __m512i places = _mm512_maskz_compress_epi8(joints, iota);
+    uint64_t kept = 0, asked = 0;
+    for (int k = 0; k < n; k += 16) {
+        const __m512i index = _mm512_add_epi8(
+            _mm512_shuffle_epi8(_mm512_cvtepu8_epi32(_mm512_castsi512_si128(places)), spread), step);
+        places = _mm512_shuffle_i64x2(places, places, 0x39);
+        // y: the character at the joint; x: the one before it, its last byte on top of the four.
+        __m512i y = _mm512_permutexvar_epi8(index, block);
+        const __m512i four = _mm512_permutexvar_epi8(index, before);
+        const __m512i first = _mm512_and_si512(y, _mm512_set1_epi32(0xFF)), last = _mm512_srli_epi32(four, 24);
+        y = _mm512_and_si512(y, _mm512_permutexvar_epi32(_mm512_srli_epi32(first, 4), own));
+        const __mmask16 many = _mm512_test_epi32_mask(last, _mm512_set1_epi32(0x80));
+        const __mmask16 two = _mm512_test_epi32_mask(four, _mm512_set1_epi32(0x400000));
+        const __mmask16 three = _mm512_test_epi32_mask(four, _mm512_set1_epi32(0x4000));
+        __m512i shift = _mm512_mask_mov_epi32(_mm512_set1_epi32(24), many, _mm512_setzero_si512());
+        shift = _mm512_mask_mov_epi32(shift, many & three, _mm512_set1_epi32(8));
+        shift = _mm512_mask_mov_epi32(shift, many & two, _mm512_set1_epi32(16));
+        const __m512i x = _mm512_srlv_epi32(four, shift);
+        const __m512i h = _mm512_srli_epi32(
+            _mm512_add_epi32(_mm512_mullo_epi32(x, _mm512_set1_epi32(static_cast<int>(0x9E3779B1u))),
+                             _mm512_mullo_epi32(y, _mm512_set1_epi32(static_cast<int>(0x85EBCA6Bu)))),
+            32 - kBigramBits);
+        const __m512i g = _mm512_or_si512(_mm512_slli_epi32(last, 8), first);
+        const __m512i in_bitmap = _mm512_i32gather_epi32(_mm512_srli_epi32(h, 5), bitmap, 4);
+        const __m512i in_guard = _mm512_i32gather_epi32(_mm512_srli_epi32(g, 5), guard, 4);
+        const unsigned kb = _mm512_test_epi32_mask(_mm512_srlv_epi32(in_bitmap, _mm512_and_si512(h, low5)), one);
+        const unsigned kg = _mm512_test_epi32_mask(_mm512_srlv_epi32(in_guard, _mm512_and_si512(g, low5)), one);
+        kept |= static_cast<uint64_t>(kb | kg) << k;
+        asked |= static_cast<uint64_t>(kg & ~kb) << k;
+    }
+    out->cut = _pdep_u64(~kept, joints);
+    out->ask = _pdep_u64(asked, joints);
+}
+#else
+inline bool cpu_has_cut_blocks() noexcept { return false; }
+inline void cut_block(const uint8_t*, const uint32_t*, const uint32_t*, CutBlock* out) noexcept { *out = CutBlock{}; }
+#endif
+
+}  // namespace bpetk
