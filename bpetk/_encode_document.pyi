@@ -1,4 +1,4 @@
-from typing_extensions import Buffer, disjoint_base
+from typing_extensions import Buffer, Never, disjoint_base
 
 from bpetk._added_tokens import Matcher
 
@@ -7,7 +7,7 @@ class Plan:
     # first_ids, second_ids: uint32, for each content of the matcher.
     def __init__(
         self,
-        *,
+        *args: Never,
         forbidden: Matcher | None = ...,
         suspects: Matcher | None = ...,
         first: Matcher | None = ...,

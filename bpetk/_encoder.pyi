@@ -8,9 +8,8 @@ from bpetk._encode_rules import EncodeRules
 
 @disjoint_base
 class IdBuffer:
-    # Read-only uint32.
+    # A read-only buffer of uint32; a stub that says so would be wrong before Python 3.12.
     def __len__(self) -> int: ...
-    def __buffer__(self, flags: int, /) -> memoryview: ...
 
 @disjoint_base
 class WorkerBox: ...
@@ -31,7 +30,7 @@ class Encoder:
     def encode_lists(
         self, texts: Iterable[str | bytes], plan: Plan, *, threads: int = ..., tier: str | None = ...
     ) -> list[Any]: ...
-    # The ids of all texts, and int64 as bytes: how many of each, or -1 - failure. No ids if only counting.
+    # An IdBuffer of all texts, and int64 as bytes: how many of each, or -1 - failure. None if only counting.
     def encode_flat(
         self,
         texts: Iterable[str | bytes],
@@ -41,7 +40,7 @@ class Encoder:
         count_only: bool = ...,
         tier: str | None = ...,
     ) -> tuple[Any, bytearray]: ...
-    # Ids, failure, where. ends: uint64.
+    # An IdBuffer, failure, where. ends: uint64.
     def encode_stretch(
         self,
         data: Buffer,
@@ -51,7 +50,7 @@ class Encoder:
         tier: str | None = ...,
         dropout: float = ...,
         seed: int = ...,
-    ) -> tuple[IdBuffer, int, int]: ...
+    ) -> tuple[Any, int, int]: ...
     def ints_of(self, ids: Buffer) -> list[int]: ...
     def forget(self) -> None: ...
     def statistics(self) -> tuple[int, int]: ...

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bpetk.aligned import AlignedText
-from bpetk.errors import ConfigError
+from bpetk.alphabet import to_byte_level
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,6 +59,7 @@ class Places:
 
         self._np = np
         self._model = model
+        self._unk = None if model.unk_token is None else model.string_id(model.unk_token)
         _, offsets = model.table
         self._lengths = np.diff(np.frombuffer(offsets, dtype=np.uint32).astype(np.int64))
         self._byte_of = _starts(np, text)
@@ -124,26 +125,32 @@ class Places:
             self._put(np.stack([spans[first, 0], spans[last, 1]], axis=1), None)
 
     def _pieces(self, ids: list[int], pieces: Iterable[AlignedText]) -> None:
-        """Place tokens piece by piece: a token's bytes may hold more than the text, such as the end-of-word suffix."""
-        model = self._model
-        suffix = len(model.end_of_word_suffix or "")
-        unk = (
-            None if model.unk_token is None or -1 not in model.byte_ids else model.string_id(model.unk_token)
-        )
+        """Place tokens piece by piece: their bytes need not be those of the text."""
         at = 0
         for piece in pieces:
-            wanted = len(piece.text.encode("utf-8", "surrogateescape")) + suffix
-            first = at
-            while wanted > 0:
-                if ids[at] == unk:
-                    raise ConfigError("offsets of text with bytes outside the alphabet are not supported")
-                wanted -= int(self._lengths[ids[at]])
+            data = piece.text.encode("utf-8", "surrogateescape")
+            place, lengths = 0, []
+            while place < len(data):
+                size = self._unknown_bytes(data, place) if ids[at] == self._unk else self._lengths[ids[at]]
+                # The mark of the end of a word goes beyond the text.
+                lengths.append(min(int(size), len(data) - place))
+                place += lengths[-1]
                 at += 1
-            lengths = self._lengths[ids[first:at]]
-            if suffix:
-                lengths = lengths.copy()
-                lengths[-1] -= suffix
-            self._cover(piece, lengths)
+            if lengths:
+                self._cover(piece, self._np.asarray(lengths, dtype=self._np.int64))
+
+    def _unknown_bytes(self, data: bytes, place: int) -> int:
+        """How many bytes of a pretoken the unknown token stands for."""
+        model = self._model
+        if model.ignore_merges and model.string_id(to_byte_level(data)) == self._unk:
+            return len(data)  # its own text
+        end = place + 1
+        while model.fuse_unk and end < len(data):
+            ids = model.byte_ids if end + 1 < len(data) else model.last_byte_ids
+            if ids[data[end]] >= 0:
+                break
+            end += 1
+        return end - place
 
 
 def _starts(np: Any, text: str) -> Any:

@@ -139,7 +139,10 @@ class Pipeline:
         # What a whole pretoken is not looked up in: added tokens that are no entries of the vocabulary, unless a merge
         # makes them; in a model of ranks all of them; and entries that no bytes spell.
         known = set() if model.ranks else {*model.special_tokens, *(text for text, _ in model.extra_tokens)}
-        hidden = [token.id for token in model.added_tokens if token.content not in known]
+        added = model.added_tokens
+        hidden = [
+            token.id for token in added if token.content not in known or not is_byte_level(token.content)
+        ]
         hidden += [id for text, id in model.extra_tokens if not is_byte_level(text)]
         rules = EncodeRules(
             blob,
@@ -283,12 +286,19 @@ class Pipeline:
                     yield Run([id], stretch, True)
                 elif stretch.text:
                     seed += 1
-                    yield self._stretch(stretch, start == 0 and i == 0, dropout, seed)
+                    in_pieces = self.scheme is None or (aligned and not self._covers)
+                    yield self._stretch(stretch, start == 0 and i == 0, in_pieces, dropout, seed)
 
-    def _stretch(self, stretch: AlignedText, first: bool, dropout: float, seed: int) -> Run:
+    @cached_property
+    def _covers(self) -> bool:
+        """Whether the bytes of the tokens, one after the other, are the text: where a token stands then follows."""
+        model = self.model
+        return model.scheme.lossless and not model.end_of_word_suffix and model.unk_token is None
+
+    def _stretch(self, stretch: AlignedText, first: bool, in_pieces: bool, dropout: float, seed: int) -> Run:
         pieces = ends = None
         whole_chars = True
-        if self.scheme is None:
+        if in_pieces:
             pieces = self.pre_tokenizer.split(stretch, first=first)
             parts = [piece.text.encode("utf-8", "surrogateescape") for piece in pieces]
             data, ends, at = b"".join(parts), array("Q"), 0

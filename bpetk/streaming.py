@@ -33,7 +33,8 @@ class StreamDecoder:
         UnknownTokenError
             If an id is not in the vocabulary; then none of these ids counts.
         """
-        return self._decoder.decode(self._to_bytes([ids] if isinstance(ids, int) else list(ids)))
+        # A number may be one of numpy's, which is no int.
+        return self._decoder.decode(self._to_bytes(list(ids) if isinstance(ids, Iterable) else [ids]))
 
     def finish(self) -> str:
         """Give what was held back, U+FFFD for what never became a character, and start afresh."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bpetk.encoding import Encoding, Places
-from bpetk.errors import ConfigError
+from bpetk.errors import BpetkError, ConfigError
 from bpetk.machine import available_cpus
 from bpetk.pipeline import Policy, Text
 from bpetk.special_tokens import Selection
@@ -152,14 +152,20 @@ class TextEncoder(TokenizerBase):
                 else self._pipeline.to_str(text).encode("utf-8", "surrogatepass")
             )
             texts = list(self._fragments([whole], allowed_special, disallowed_special, threads)[0])
-        return self.encode_batch_flat(
-            texts,
-            threads=threads,
-            dtype=dtype,
-            allowed_special=allowed_special,
-            disallowed_special=disallowed_special,
-            add_special_tokens=add_special_tokens,
-        )[0]
+        options: dict[str, Any] = {
+            "threads": threads,
+            "dtype": dtype,
+            "allowed_special": allowed_special,
+            "disallowed_special": disallowed_special,
+            "add_special_tokens": add_special_tokens,
+        }
+        try:
+            return self.encode_batch_flat(texts, **options)[0]
+        except BpetkError:
+            if len(texts) == 1:
+                raise
+        # What is wrong stands in a fragment; the message for the whole text says where.
+        return self.encode_batch_flat([text], **options)[0]
 
     def encode_batch_flat(
         self,

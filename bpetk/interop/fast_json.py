@@ -10,6 +10,7 @@ import json
 from bisect import bisect_right
 from typing import Any
 
+from bpetk._added_tokens import Matcher
 from bpetk._json_outline import split_file
 from bpetk._model_reader import EXPLAINED, PART, TOKEN, Parts
 from bpetk._model_reader import read_bpe as read_natively
@@ -92,10 +93,8 @@ def _bpe_parts(parts: Parts, fields: dict[str, Any], added: list[AddedToken]) ->
 def _explained(parts: Parts, contents: list[str]) -> dict[str, int]:
     """Find contents of added tokens among the bytes and the results of merges."""
     spelled = {content: from_byte_level(content) for content in contents if is_byte_level(content)}
-    # They usually begin alike, with something that no token of the model has: one search instead of hundreds.
-    first, last = min(spelled.values(), default=b""), max(spelled.values(), default=b"")
-    alike = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
-    if alike > 1 and first[:alike] not in parts.blob:
+    # One search for all of them: mostly, no token holds any.
+    if spelled and not Matcher(spelled.values(), range(len(spelled))).find_all(parts.blob):
         return {}
     found = {}
     for content, token in spelled.items():

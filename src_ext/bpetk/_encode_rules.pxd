@@ -9,12 +9,12 @@ cdef enum:
     BITMAP_BITS = 21        # bigrams of characters that a rule joins; 256 KB
 
 cdef struct Pattern:
-    # A rule of which one part begins or ends inside a character: the last bytes of the character before the joint and
-    # the first bytes of the one after it.
-    uint8_t before_length
-    uint8_t after_length
-    uint8_t before[4]
-    uint8_t after[4]
+    # A rule of which one part begins or ends inside a character: the last bytes of the character before the joint, at
+    # the top of 32 bits, and the first bytes of the one after it, at the bottom, with masks of the bytes that count.
+    uint32_t before
+    uint32_t before_mask
+    uint32_t after
+    uint32_t after_mask
 
 cdef struct WholeToken:
     # A token that merging its bytes does not give, found only as a whole pretoken; length 0 marks an empty slot.
@@ -68,8 +68,7 @@ cdef class EncodeRules:
 
 cdef uint32_t find_whole(const Rules* r, const uint8_t* t, size_t n) noexcept nogil
 cdef bint may_cross(const Rules* r, const uint8_t* x, unsigned nx, const uint8_t* y, unsigned ny) noexcept nogil
-cdef bint pattern_crosses(
-    const Rules* r, uint32_t g, const uint8_t* x, unsigned nx, const uint8_t* y, unsigned ny
-) noexcept nogil
+# x, y: raw characters on both sides of a joint, x at the top of 32 bits; g: last byte of x and first of y.
+cdef bint pattern_crosses(const Rules* r, uint32_t g, uint32_t x, uint32_t y) noexcept nogil
 # Symbols to start merging from when whole characters will do, at most `most`; 0 if it must start from bytes.
 cdef size_t start_from_chars(const Rules* r, const uint8_t* t, size_t n, uint32_t* symbols, size_t most) noexcept nogil

@@ -16,13 +16,14 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from bpetk._native cimport (
-    hash_bytes, kNoRank, mem_alloc, mem_alloc_huge, mem_free, mem_free_huge, pair_insert, pair_rank,
+    hash_bytes, kNoRank, mem_alloc, mem_alloc_now, mem_free, pair_insert, pair_rank,
 )
 
 cdef enum:
     MOST_IDS = 2097150          # 2^21 - 2: a pair and its rank share 64 bits
     BITMAP_BYTES = 262144 + 64
     GUARD_BYTES = 8192
+    HUGE = 2097152              # a huge page
 
 
 cdef inline bint is_continuation(uint8_t b) noexcept nogil:
@@ -62,16 +63,13 @@ cdef inline void allow(Rules* r, const uint8_t* x, unsigned nx, const uint8_t* y
     set_bit(r.bitmap, bigram_slot(raw_char(x, nx), raw_char(y, ny)))
 
 
-cdef bint pattern_crosses(
-    const Rules* r, uint32_t g, const uint8_t* x, unsigned nx, const uint8_t* y, unsigned ny
-) noexcept nogil:
+cdef bint pattern_crosses(const Rules* r, uint32_t g, uint32_t x, uint32_t y) noexcept nogil:
+    # A character shorter than a pattern has zeros where the pattern has bytes, which are not zero.
     cdef uint32_t k
     cdef const Pattern* p
     for k in range(r.pattern_start[g], r.pattern_start[g + 1]):
         p = &r.patterns[k]
-        if p.before_length <= nx and p.after_length <= ny and \
-                memcmp(x + nx - p.before_length, p.before, p.before_length) == 0 and \
-                memcmp(y, p.after, p.after_length) == 0:
+        if x & p.before_mask == p.before and y & p.after_mask == p.after:
             return True
     return False
 
@@ -79,9 +77,10 @@ cdef bint pattern_crosses(
 cdef bint may_cross(const Rules* r, const uint8_t* x, unsigned nx, const uint8_t* y, unsigned ny) noexcept nogil:
     """Whether a rule may join something across the joint of the characters x and y."""
     cdef uint32_t g = <uint32_t>x[nx - 1] << 8 | y[0]
-    if get_bit(r.bitmap, bigram_slot(raw_char(x, nx), raw_char(y, ny))):
+    cdef uint32_t raw_x = raw_char(x, nx), raw_y = raw_char(y, ny)
+    if get_bit(r.bitmap, bigram_slot(raw_x, raw_y)):
         return True
-    return get_bit(r.guard, g) and pattern_crosses(r, g, x, nx, y, ny)
+    return get_bit(r.guard, g) and pattern_crosses(r, g, raw_x << (32 - 8 * nx), raw_y)
 
 
 cdef size_t start_from_chars(const Rules* r, const uint8_t* t, size_t n, uint32_t* symbols, size_t most) noexcept nogil:
@@ -102,7 +101,9 @@ cdef size_t start_from_chars(const Rules* r, const uint8_t* t, size_t n, uint32_
             return 0
         if k and length_before + length > 2:
             g = <uint32_t>t[i - 1] << 8 | t[i]
-            if get_bit(r.any_pattern, g) and pattern_crosses(r, g, t + before, length_before, t + i, length):
+            if get_bit(r.any_pattern, g) and pattern_crosses(
+                r, g, raw_char(t + before, length_before) << (32 - 8 * length_before), raw_char(t + i, length)
+            ):
                 return 0
         symbols[k] = id
         k += 1
@@ -177,7 +178,7 @@ cdef class EncodeRules:
 
     def __dealloc__(self):
         cdef Rules* r = &self.rules
-        mem_free_huge(self._arena, self._arena_bytes)
+        mem_free(self._arena, self._arena_bytes)
         mem_free(r.patterns, self._pattern_bytes)
         mem_free(r.whole, self._whole_bytes)
 
@@ -194,7 +195,10 @@ cdef class EncodeRules:
         cdef uint8_t* at
         self._arena_bytes = BITMAP_BYTES + 2 * GUARD_BYTES + 65600 * 4 + 2 * 65536 * 4 + pair_bytes + \
             ((<size_t>r.n_rules + 16) & ~<size_t>15) * 4
-        self._arena = mem_alloc_huge(self._arena_bytes)
+        if self._arena_bytes > HUGE // 2:
+            # Tables of this size are worth huge pages: look-ups in them are at random.
+            self._arena_bytes = max(self._arena_bytes, <size_t>2 * HUGE)
+        self._arena = mem_alloc_now(self._arena_bytes, True)
         if self._arena == NULL:
             raise MemoryError
         at = <uint8_t*>self._arena
@@ -292,7 +296,7 @@ cdef class EncodeRules:
         cdef uint32_t* completed = <uint32_t*>PyMem_Malloc(65536 * 4)
         cdef uint32_t rank, cp, z, g, side, k
         cdef size_t na, nb, i, j
-        cdef unsigned lb, lc
+        cdef unsigned lb, lc, nx, ny
         cdef uint32_t used
         cdef const uint8_t* a
         cdef const uint8_t* b
@@ -333,11 +337,11 @@ cdef class EncodeRules:
                 if whole_a and whole_b:
                     allow(r, a + i, <unsigned>(na - i), b, lb)
                 else:
-                    memset(&p, 0, sizeof(Pattern))
-                    p.before_length = <uint8_t>(na - i)
-                    p.after_length = <uint8_t>min(<size_t>lb, nb)
-                    memcpy(p.before, a + i, p.before_length)
-                    memcpy(p.after, b, p.after_length)
+                    nx, ny = <unsigned>(na - i), <unsigned>min(<size_t>lb, nb)
+                    p.before = raw_char(a + i, nx) << (32 - 8 * nx)
+                    p.before_mask = <uint32_t>0xFFFFFFFF << (32 - 8 * nx)
+                    p.after = raw_char(b, ny)
+                    p.after_mask = <uint32_t>0xFFFFFFFF >> (32 - 8 * ny)
                     g = <uint32_t>a[na - 1] << 8 | b[0]
                     set_bit(r.any_pattern, g)
                     if whole_a and nb == 2 and lb == 3:
@@ -382,12 +386,12 @@ cdef class EncodeRules:
             if r.patterns == NULL:
                 raise MemoryError
             for k in range(n_patterns):
-                g = <uint32_t>found[k].before[found[k].before_length - 1] << 8 | found[k].after[0]
+                g = found[k].before >> 24 << 8 | (found[k].after & 0xFF)
                 r.pattern_start[g + 1] += 1
             for g in range(65536):
                 r.pattern_start[g + 1] += r.pattern_start[g]
             for k in range(n_patterns):
-                g = <uint32_t>found[k].before[found[k].before_length - 1] << 8 | found[k].after[0]
+                g = found[k].before >> 24 << 8 | (found[k].after & 0xFF)
                 used = r.pattern_start[g]
                 r.patterns[used] = found[k]
                 r.pattern_start[g] = used + 1

@@ -10,7 +10,7 @@ from bpetk._encode_rules cimport BITMAP_BITS, NO_ID, Rules, find_whole, pattern_
 from bpetk._native cimport (
     CacheEntry, CutBlock, MergeJob, SegmentItem, ascii_short, cache_put, class_and_length, cpu_has_cut_blocks, cut_block,
     find_items, kAskAgain, kCountShift, kCutBefore, kCutRead, kElsewhere, lowest_bit,
-    kLongKey, make_items, mem_alloc, mem_alloc_huge, mem_free, mem_free_huge, merge_step, put_all,
+    kLongKey, make_items, mem_alloc, mem_alloc_now, mem_free, merge_step, put_all,
 )
 from bpetk._scanner cimport TIER_AVX512, Scan, scan_next
 from bpetk._segment_merge cimport MERGE_DONE, MERGE_RUNS, Scratch, job_start, merge_segment, scratch_free, scratch_init
@@ -31,7 +31,7 @@ cdef Worker* worker_new(const Rules* r, int tier, int line_bits, const CacheEntr
         return NULL
     w.rules, w.line_bits = r, line_bits
     worker_set_tier(w, tier)
-    w.cache = <CacheEntry*>mem_alloc_huge(cache_bytes)
+    w.cache = <CacheEntry*>mem_alloc_now(cache_bytes, True)
     w.spill_room = LEAST_OUT
     w.spilled = <uint32_t*>mem_alloc(w.spill_room * 4)
     if w.cache == NULL or w.spilled == NULL or scratch_init(&w.scratch) != 0:
@@ -50,7 +50,7 @@ cdef void worker_set_tier(Worker* w, int tier) noexcept nogil:
 cdef void worker_free(Worker* w) noexcept nogil:
     if w == NULL:
         return
-    mem_free_huge(w.cache, sizeof(CacheEntry) * 2 << w.line_bits)
+    mem_free(w.cache, sizeof(CacheEntry) * 2 << w.line_bits)
     mem_free(w.out, w.out_room * 4)
     mem_free(w.text, w.text_room)
     mem_free(w.spilled, w.spill_room * 4)
@@ -284,7 +284,7 @@ cdef size_t cut_pretokens(
         cut = ((bitmap[h >> 5] >> (h & 31) & 1) ^ 1) & (((last | y) >> 7 & 1) | long_one) & (i != start)
         if guard[g >> 5] >> (g & 31) & 1:
             if cut and not forced and i != start:
-                cut = not pattern_crosses(r, g, t + i - size_before, size_before, t + i, size)
+                cut = not pattern_crosses(r, g, x << (32 - 8 * size_before), y)
         cut |= forced
         if m == CUTS:
             w.n_cuts = m
@@ -316,7 +316,7 @@ cdef size_t cut_blocks(
     cdef const uint8_t* t = w.base
     cdef size_t i = start, k = 0, m = w.n_cuts, at, end = ends[0] - less
     cdef uint64_t forced, segments, ask
-    cdef uint32_t fresh = 1, bit, p
+    cdef uint32_t fresh = 1, bit, p, x, y
     cdef CutBlock block
     end_out[0] = start
     while i + <size_t>kCutRead <= w.limit and k < n:
@@ -330,10 +330,11 @@ cdef size_t cut_blocks(
             at = i + p - 1
             while is_continuation(t[at]):
                 at -= 1
-            if not pattern_crosses(
-                r, <uint32_t>t[i + p - 1] << 8 | t[i + p], t + at, <unsigned>(i + p - at), t + i + p,
-                CHAR_LENGTH[t[i + p] >> 4]
-            ):
+            memcpy(&x, t + i + p - 4, 4)
+            memcpy(&y, t + i + p, 4)
+            x &= <uint32_t>0xFFFFFFFF << (32 - 8 * (i + p - at))
+            y &= CHAR_BYTES[CHAR_LENGTH[t[i + p] >> 4]]
+            if not pattern_crosses(r, <uint32_t>t[i + p - 1] << 8 | t[i + p], x, y):
                 block.cut |= <uint64_t>1 << p
         forced = 0
         while end < i + block.next:

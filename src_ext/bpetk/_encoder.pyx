@@ -21,11 +21,9 @@ from bpetk._encode_worker cimport (
     worker_set_tier,
 )
 from bpetk._native cimport (
-    CacheEntry, Pool, PyUnicode_DATA, PyUnicode_GET_LENGTH, SegmentItem, cache_put, kCountShift, make_item, mem_alloc,
-    mem_alloc_huge, mem_free, mem_free_huge, str_kind,
+    CacheEntry, Pool, cache_drop, PyUnicode_DATA, PyUnicode_GET_LENGTH, mem_alloc, mem_free, str_kind,
 )
 from bpetk._scanner cimport best_tier, safe_cut, scheme_id, tier_id
-from bpetk._segment_merge cimport Scratch, merge_segment, scratch_free, scratch_init
 
 cdef enum:
     LINE_BITS = 17              # 2^17 lines of two entries: 8 MB a worker
@@ -178,50 +176,80 @@ cdef class Encoder:
         self._build_seed(whole_first, frozenset(hidden))
 
     def __dealloc__(self):
-        mem_free_huge(self.seed, sizeof(CacheEntry) * 2 << self.line_bits)
+        mem_free(self.seed, sizeof(CacheEntry) * 2 << self.line_bits)
 
     cdef int _build_seed(self, bint whole_first, frozenset hidden) except -1:
-        """Encode every token through the merges: what the cache begins with, and the tokens merges do not give."""
-        cdef const Rules* r = &self.rules.rules
-        cdef Scratch scratch
-        cdef uint32_t id
-        cdef uint32_t[4] ids
-        cdef size_t n, got, k
-        cdef const uint8_t* t
-        cdef SegmentItem item
-        cdef int tier = best_tier()
+        """Encode every token through the merges: what the cache begins with, and the tokens merges do not give.
+
+        The tokens go through a worker as if each were a pretoken, the highest id first, so that in a full line of the
+        cache the lower id stays. What the worker's cache then holds is the seed.
+        """
+        cdef Rules* r = &self.rules.rules
+        cdef Worker* w = worker_new(r, best_tier(), self.line_bits, NULL)
+        cdef uint32_t id, got
+        cdef size_t n, at = 0, total = 0, pieces = 0, k, i
+        cdef uint8_t* text = NULL
+        cdef uint64_t* ends = NULL
+        cdef uint32_t* ids = NULL
         cdef list found = []
+        cdef bint any_hidden, any_missing = False
         hidden = hidden.difference(self._made()) if hidden else hidden
-        cdef bint any_hidden = len(hidden) > 0
-        self.seed = <CacheEntry*>mem_alloc_huge(sizeof(CacheEntry) * 2 << self.line_bits)
-        if self.seed == NULL or scratch_init(&scratch) != 0:
-            raise MemoryError
+        any_hidden = len(hidden) > 0
+        for k in range(256):
+            any_missing |= r.byte_id[k] == <uint32_t>0xFFFFFFFF
         try:
+            text = <uint8_t*>PyMem_Malloc(r.offsets[r.n_ids] + 16)
+            ends = <uint64_t*>PyMem_Malloc((<size_t>r.n_ids + 1) * sizeof(uint64_t))
+            ids = <uint32_t*>PyMem_Malloc((<size_t>r.n_ids + 1) * sizeof(uint32_t))
+            if w == NULL or text == NULL or ends == NULL or ids == NULL:
+                raise MemoryError
             for id in range(r.n_ids, 0, -1):
                 id -= 1
-                t = r.blob + r.offsets[id]
                 n = r.offsets[id + 1] - r.offsets[id]
                 if n == 0 or (n > SEED_LONGEST and not whole_first) or (any_hidden and id in hidden):
                     continue
-                if not r.all_bytes and not self._all_known(t, n):
+                if any_missing and not self._all_known(r.blob + r.offsets[id], n):
                     if whole_first:
                         found.append(id)
                     continue
-                got = merge_segment(r, &scratch, tier, t, n, True)
-                if not got:
-                    raise MemoryError
-                if whole_first and (got > 1 or scratch.ids[0] != id):
-                    found.append(id)
-                elif n <= SEED_LONGEST and got <= 4:
-                    for k in range(4):
-                        ids[k] = scratch.ids[k] if k < got else 0
-                    ids[3] |= <uint32_t>got << kCountShift
-                    make_item(self.seed, self.line_bits, t, 0, n, 0, False, &item)
-                    cache_put(self.seed, item, ids)
+                memcpy(text + total, r.blob + r.offsets[id], n)
+                total += n
+                ends[pieces] = total
+                ids[pieces] = id
+                pieces += 1
+            w.no_cuts = True    # tokens need not be whole characters
+            with nogil:
+                encode_pieces(w, text, ends, pieces, 0)
+            if w.failure:
+                raise MemoryError
+            if whole_first:
+                k = total = 0
+                for i in range(pieces):
+                    # Ids of the pieces follow each other; their bytes say where one ends.
+                    got, at = 0, 0
+                    n = ends[i] - total
+                    total = ends[i]
+                    while at < n:
+                        at += r.offsets[w.out[k] + 1] - r.offsets[w.out[k]]
+                        got += 1
+                        k += 1
+                    if got > 1 or w.out[k - 1] != ids[i]:
+                        found.append(ids[i])
+            self.seed = w.cache
+            w.cache = NULL
         finally:
-            scratch_free(&scratch)
+            worker_free(w)
+            PyMem_Free(text)
+            PyMem_Free(ends)
+            PyMem_Free(ids)
         if whole_first:
             self.rules.find_only_whole(found)
+            for number in found:
+                # What it becomes depends on where it stands.
+                id = number
+                cache_drop(self.seed, self.line_bits, r.blob + r.offsets[id], r.offsets[id + 1] - r.offsets[id])
+        # The first call finds a worker ready.
+        self.idle.append(self._take(best_tier(), False))
         return 0
 
     def _made(self):
@@ -368,7 +396,7 @@ cdef class Encoder:
             if n_threads == 1:
                 with nogil:
                     if not count_only:
-                        worker_room(workers[0], total // 4)
+                        worker_room(workers[0], total // 3)
                     work(&b, 0)
                 out = self._hand_over(workers[0])
             else:

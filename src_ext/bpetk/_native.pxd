@@ -6,9 +6,7 @@ from libcpp cimport bool as cpp_bool
 cdef extern from "native/mem.h" namespace "bpetk" nogil:
     void* mem_alloc(size_t size)
     void* mem_alloc_now "bpetk::mem_alloc"(size_t size, bint populate)
-    void* mem_alloc_huge(size_t size)
     void mem_free(void* p, size_t size)
-    void mem_free_huge(void* p, size_t size)
     void prefetch_read(const void* p)
     void prefetch_write(const void* p)
 
@@ -97,6 +95,7 @@ cdef extern from "native/segment_cache.h" namespace "bpetk" nogil:
         const uint32_t** source, uint32_t* missed
     )
     uint32_t* put_all(uint32_t* out, const uint32_t** source, size_t n, const uint32_t* spilled)
+    void cache_drop(CacheEntry* cache, int line_bits, const uint8_t* p, size_t n)
     void cache_put(CacheEntry* cache, const SegmentItem& item, const uint32_t* ids)
 
 cdef extern from "native/json_text.h" namespace "bpetk" nogil:

@@ -33,6 +33,28 @@ inline size_t mem_rounded(size_t bytes) {
     return (bytes + unit - 1) / unit * unit;
 }
 
+#if defined(BPETK_HAVE_MMAP)
+// A new mapping; one of at least two huge pages begins at a huge page, or it could not use the first one.
+inline void* mem_map(size_t size, int flags) noexcept {
+    flags |= MAP_PRIVATE | MAP_ANONYMOUS;
+#if defined(MADV_HUGEPAGE)
+    if (size >= 2 * kHugePage) {
+        void* p = mmap(nullptr, size + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (p == MAP_FAILED) return nullptr;
+        const uintptr_t start = reinterpret_cast<uintptr_t>(p);
+        const uintptr_t place = (start + kHugePage - 1) / kHugePage * kHugePage;
+        if (place > start) munmap(p, place - start);
+        if (place < start + kHugePage) munmap(reinterpret_cast<void*>(place + size), start + kHugePage - place);
+        p = reinterpret_cast<void*>(place);
+        madvise(p, size, MADV_HUGEPAGE);
+        return p;
+    }
+#endif
+    void* p = mmap(nullptr, size, PROT_READ | PROT_WRITE, flags, -1, 0);
+    return p == MAP_FAILED ? nullptr : p;
+}
+#endif
+
 // Zero-filled memory for `bytes` bytes, or nullptr when there is none. Free with mem_free(pointer, the same bytes).
 // `populate` maps all pages now: for memory that is read before it is written (a hash table), where the first read maps
 // the zero page and the write after it must then interrupt every processor that runs a thread of the process.
@@ -40,17 +62,15 @@ inline void* mem_alloc(size_t bytes, bool populate = false) noexcept {
     size_t size = mem_rounded(bytes ? bytes : 1);
 #if defined(BPETK_HAVE_MMAP)
     if (size >= kMapThreshold) {
-        int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+        int flags = 0;
 #if defined(MAP_POPULATE)
         if (populate) flags |= MAP_POPULATE;
-#else
-        (void)populate;
 #endif
-        void* p = mmap(nullptr, size, PROT_READ | PROT_WRITE, flags, -1, 0);
-        if (p == MAP_FAILED) return nullptr;
-#if defined(MADV_HUGEPAGE)
-        if (size >= 2 * kHugePage) madvise(p, size, MADV_HUGEPAGE);
-#endif
+        void* p = mem_map(size, flags);
+        if (p && populate && size >= 2 * kHugePage) {
+            // After the advice, so that huge pages are mapped.
+            for (size_t i = 0; i < size; i += 4096) static_cast<volatile uint8_t*>(p)[i] = 0;
+        }
         return p;
     }
 #endif
@@ -62,27 +82,6 @@ inline void* mem_alloc(size_t bytes, bool populate = false) noexcept {
 #endif
     if (p) std::memset(p, 0, size);
     return p;
-}
-
-// The same on huge pages where the system has them, all mapped now: for tables that are read at random, where every
-// look-up would else cost a walk through the page tables. Free with mem_free_huge(pointer, the same bytes).
-inline void* mem_alloc_huge(size_t bytes) noexcept {
-#if defined(BPETK_HAVE_MMAP) && defined(MADV_HUGEPAGE)
-    const size_t size = (bytes + kHugePage - 1) / kHugePage * kHugePage;
-    // Mapped with room to choose a place that is a multiple of the page size; the rest is given back.
-    void* p = mmap(nullptr, size + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED) return nullptr;
-    const uintptr_t start = reinterpret_cast<uintptr_t>(p);
-    const uintptr_t place = (start + kHugePage - 1) / kHugePage * kHugePage;
-    if (place > start) munmap(p, place - start);
-    munmap(reinterpret_cast<void*>(place + size), start + kHugePage - place);
-    uint8_t* const memory = reinterpret_cast<uint8_t*>(place);
-    madvise(memory, size, MADV_HUGEPAGE);
-    for (size_t i = 0; i < size; i += 4096) static_cast<volatile uint8_t*>(memory)[i] = 0;
-    return memory;
-#else
-    return mem_alloc(bytes, true);
-#endif
 }
 
 inline void mem_free(void* p, size_t bytes) noexcept {
@@ -100,14 +99,6 @@ inline void mem_free(void* p, size_t bytes) noexcept {
     _aligned_free(p);
 #else
     std::free(p);
-#endif
-}
-
-inline void mem_free_huge(void* p, size_t bytes) noexcept {
-#if defined(BPETK_HAVE_MMAP) && defined(MADV_HUGEPAGE)
-    if (p) munmap(p, (bytes + kHugePage - 1) / kHugePage * kHugePage);
-#else
-    mem_free(p, bytes);
 #endif
 }
 

@@ -211,6 +211,17 @@ inline uint32_t* put_all(uint32_t* out, const uint32_t* const* source, size_t n,
     return out;
 }
 
+// Forgets a segment. SAFETY: as make_item, without the limit.
+inline void cache_drop(CacheEntry* cache, int line_bits, const uint8_t* p, size_t n) noexcept {
+    if (n > kShortKey) return;
+    SegmentItem item;
+    make_item(cache, line_bits, p, 0, n, 0, false, &item);
+    CacheEntry* e = cache + 2 * static_cast<size_t>(item.line);
+    for (int k = 0; k < 2; ++k) {
+        if (e[k].lo == item.lo && e[k].hi == item.hi) e[k].hi = 0;  // no key: its length would be 0
+    }
+}
+
 inline void cache_put(CacheEntry* cache, const SegmentItem& item, const uint32_t* ids) noexcept {
     CacheEntry* e = cache + 2 * static_cast<size_t>(item.line);
     if (e[0].lo == item.lo && e[0].hi == item.hi) return;

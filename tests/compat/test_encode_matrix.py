@@ -15,11 +15,11 @@ from bpetk.errors import ModelFileError, UnknownTokenError
 
 from .encode_pair import CORPORA, FUZZ, Pair, rows
 
-# Small for every run; the large ones take a few minutes for all models.
+# Small for every run; the large ones take four minutes for all models.
 SLOW = pytest.mark.slow
-LINES = [100_000, pytest.param(1_000_000, marks=SLOW)]
-DOCUMENT = [50_000, pytest.param(200_000, marks=SLOW)]
-COUNT = [800, pytest.param(20_000, marks=SLOW)]
+LINES = [60_000, pytest.param(1_000_000, marks=SLOW)]
+DOCUMENT = [25_000, pytest.param(200_000, marks=SLOW)]
+COUNT = [500, pytest.param(20_000, marks=SLOW)]
 # Strings with a rule of their own in a pattern, a normalizer, or the search for added tokens.
 STRINGS = [
     *(
@@ -143,7 +143,7 @@ def test_one_by_one_as_in_a_batch(pair: Pair) -> None:
 
 @pytest.mark.parametrize("corpus", ["mixed", "code"])
 def test_other_calls_give_the_same_ids(pair: Pair, corpus: str, tmp_path: Path) -> None:
-    lines, expected = pair.lines(corpus, 100_000)
+    lines, expected = pair.lines(corpus, 60_000)
     lines, expected = lines[:150], expected[:150]
     here = pair.here
     assert here.count_batch(lines, allowed_special="all") == [len(ids) for ids in expected]
@@ -171,7 +171,7 @@ def compare_decoded(pair: Pair, rows: list[list[int]]) -> None:
 
 @pytest.mark.parametrize("corpus", CORPORA)
 def test_decode_a_corpus(pair: Pair, corpus: str) -> None:
-    expected = pair.lines(corpus, 100_000)[1][:200]
+    expected = pair.lines(corpus, 60_000)[1][:200]
     compare_decoded(pair, expected)
     assert pair.here.decode_batch(expected) == [pair.there.decode(ids) for ids in expected]
 

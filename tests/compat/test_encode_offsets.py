@@ -11,8 +11,8 @@ from model_zoo import HfReference
 from .encode_pair import CORPORA, FUZZ, Pair
 from .test_encode_matrix import STRINGS
 
-SIZE = [30_000, pytest.param(200_000, marks=pytest.mark.slow)]
-COUNT = [150, pytest.param(3_000, marks=pytest.mark.slow)]
+SIZE = [10_000, pytest.param(200_000, marks=pytest.mark.slow)]
+COUNT = [100, pytest.param(3_000, marks=pytest.mark.slow)]
 Spans = list[tuple[int, int]]
 
 
@@ -68,7 +68,7 @@ def test_lines_of_a_corpus(pair: Pair, corpus: str, size: int) -> None:
 
 @pytest.mark.parametrize("corpus", CORPORA)
 def test_document(pair: Pair, corpus: str) -> None:
-    compare(pair, [pair.without_missing(pair.corpus(corpus, 10_000))], add_special_tokens=True)
+    compare(pair, [pair.without_missing(pair.corpus(corpus, 4_000))], add_special_tokens=True)
 
 
 @pytest.mark.parametrize("count", COUNT)

@@ -146,30 +146,42 @@ def decoder(rng: random.Random) -> Config | None:
 
 def trained(rng: random.Random, stages: Config, texts: list[str]) -> Config:
     """Give the model object that training on texts gives, in some cases changed afterwards."""
-    suffix = "</w>" if rng.random() < 0.15 else None
     unknown = rng.random() < 0.2
-    model = {"type": "BPE", "vocab": {}, "merges": [], "end_of_word_suffix": suffix}
-    tokenizer = hf.Tokenizer.from_str(json.dumps({**stages, "added_tokens": [], "model": model}))
-    alphabet = sorted(hf.pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = hf.Tokenizer.from_str(
+        json.dumps({**stages, "added_tokens": [], "model": {"type": "BPE", "vocab": {}, "merges": []}})
+    )
     trainer = hf.trainers.BpeTrainer(
         vocab_size=rng.choice((300, 500, 900)),
-        initial_alphabet=[] if unknown else alphabet,
+        initial_alphabet=[] if unknown else hf.pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
-        **({"end_of_word_suffix": suffix} if suffix else {}),
     )
     tokenizer.train_from_iterator(texts[: 5 if unknown else None], trainer)
     found: Config = json.loads(tokenizer.to_str())["model"]
-    vocab = found["vocab"]
+    if rng.random() < 0.15:
+        add_suffix(rng, found, "</w>")
     if rng.random() < 0.3:
         rng.shuffle(found["merges"])  # ranks then say nothing about how tokens are made of others
     found["ignore_merges"] = rng.random() < 0.3
     if unknown:
         found["unk_token"], found["fuse_unk"] = "<unk>", flag(rng)
-        vocab["<unk>"] = len(vocab)
-    elif suffix:  # without an unknown token every byte needs both of its forms
-        for char in alphabet:
-            vocab.setdefault(char + suffix, len(vocab))
+        found["vocab"]["<unk>"] = len(found["vocab"])
     return found
+
+
+def add_suffix(rng: random.Random, model: Config, suffix: str) -> None:
+    """Give every character, and some tokens, a second form for the end of a word."""
+    vocab = model["vocab"]
+    for char in [token for token in vocab if len(token) == 1]:
+        vocab[char + suffix] = len(vocab)
+    for left, right in list(model["merges"]):
+        if right + suffix in vocab and rng.random() < 0.5 and left + right + suffix not in vocab:
+            vocab[left + right + suffix] = len(vocab)
+            model["merges"].append([left, right + suffix])
+    model["end_of_word_suffix"] = suffix
+
+
+def normalized(tokenizer: Any, text: str) -> str:
+    return text if tokenizer.normalizer is None else str(tokenizer.normalizer.normalize_str(text))
 
 
 def made_up(rng: random.Random) -> tuple[Any, list[str]]:
@@ -191,7 +203,9 @@ def made_up(rng: random.Random) -> tuple[Any, list[str]]:
     contents = ["<s>", "</s>", *rng.sample(CONTENTS, rng.choice((0, 2, 5)))]
     for content in dict.fromkeys(contents):
         names = ("single_word", "lstrip", "rstrip")
-        flags = {name: rng.random() < 0.2 for name in names} | {"normalized": flag(rng)}
+        flags = {name: rng.random() < 0.2 for name in names}
+        # A token of which nothing is left matches everywhere there, and is refused here.
+        flags["normalized"] = flag(rng) and bool(normalized(tokenizer, content))
         token = hf.AddedToken(content, special=flag(rng), **flags)
         (tokenizer.add_special_tokens if token.special else tokenizer.add_tokens)([token])
     if rng.random() < 0.7:
@@ -204,46 +218,62 @@ def made_up(rng: random.Random) -> tuple[Any, list[str]]:
     return tokenizer, ["", " ", *texts[:40], *more]
 
 
-def compare(here: Tokenizer, there: Any, text: str, rng: random.Random) -> None:
+def compare(here: Tokenizer, there: Any, text: str, seed: int) -> None:
     """Assert that ids, offsets and decoded text are equal."""
     for add_special_tokens in (False, True):
         expected = there.encode(text, add_special_tokens=add_special_tokens)
         ids = here.encode(text, allowed_special="all", add_special_tokens=add_special_tokens)
-        assert ids == expected.ids, text
+        assert ids == expected.ids, (seed, text)
         found = here.encode_with_offsets(text, allowed_special="all", add_special_tokens=add_special_tokens)
-        assert list(found.ids) == expected.ids, text
-        assert [tuple(span) for span in found.char_offsets.tolist()] == expected.offsets, text
-    for skip in (False, True):
-        assert here.decode(ids, skip_special_tokens=skip) == there.decode(ids, skip_special_tokens=skip), text
-        some = rng.choices(ids, k=5) if ids else []
-        assert here.decode(some, skip_special_tokens=skip) == there.decode(some, skip_special_tokens=skip), (
-            some
-        )
+        assert list(found.ids) == expected.ids, (seed, text)
+        spans = [tuple(span) for span in found.char_offsets.tolist()]
+        assert spans == expected.offsets, (seed, text, expected.tokens)
+    for row in (ids, ids[::-1], ids[1::2]):
+        for skip in (False, True):
+            decoded = here.decode(row, skip_special_tokens=skip)
+            assert decoded == there.decode(row, skip_special_tokens=skip), (seed, row, skip)
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_made_up_tokenizers(seed: int, tmp_path: Path) -> None:
-    check(seed, tmp_path)
+def encodable(there: Any, texts: list[str]) -> list[str]:
+    """Leave out the texts on which the library stops with a panic: added tokens that overlap after stripping."""
+    found = []
+    for text in texts:
+        try:
+            there.encode(text)
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":
+                raise
+        else:
+            found.append(text)
+    return found
+
+
+@pytest.mark.parametrize("start", range(0, 60, 10))
+def test_made_up_tokenizers(start: int, tmp_path: Path) -> None:
+    assert sum(check(seed, tmp_path) for seed in range(start, start + 10)) >= 7
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1000, 4000, 100))
-def test_many_made_up_tokenizers(seed: int, tmp_path: Path) -> None:
-    for more in range(100):
-        check(seed + more, tmp_path)
+@pytest.mark.parametrize("start", range(1000, 4000, 100))
+def test_many_made_up_tokenizers(start: int, tmp_path: Path) -> None:
+    assert sum(check(seed, tmp_path) for seed in range(start, start + 100)) >= 80
 
 
-def check(seed: int, folder: Path) -> None:
+def check(seed: int, folder: Path) -> bool:
+    """Compare one made-up tokenizer; return whether it is not refused here."""
     rng = random.Random(seed)
     there, texts = made_up(rng)
     path = folder / "tokenizer.json"
     there.save(str(path))
     try:
         here = Tokenizer.from_file(path)
-    except ModelFileError as error:
-        pytest.skip(f"refused: {error}")
+    except ModelFileError:
+        return False
+    texts = encodable(there, texts)
     expected = there.encode_batch(texts, add_special_tokens=False)
     found = here.encode_batch(texts, allowed_special="all")
-    assert found == [item.ids for item in expected], seed
+    for text, ids, other in zip(texts, found, expected, strict=True):
+        assert ids == other.ids, (seed, text)
     for text in texts:
-        compare(here, there, text, rng)
+        compare(here, there, text, seed)
+    return True

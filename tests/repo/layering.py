@@ -44,7 +44,7 @@ IMPORTS: dict[str, str] = {
     "decoders": f"{LEAVES} custom_pattern",
     "model": VALUES,
     "definition": VALUES,
-    "interop.*": f"{VALUES} interop.* _json_outline _model_reader _rank_rules",
+    "interop.*": f"{VALUES} interop.* _added_tokens _json_outline _model_reader _rank_rules",
     "interop.sentencepiece": f"{VALUES} interop.* trainer",
     "model_file": FILES,
     # Training and encoding do not know each other.
