@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from bpetk._decoder import Decoder as NativeDecoder
-from bpetk.decoders import Decoder, decoder_from_hf
+from bpetk.decoders import Decoder, decoder_from_hf, token_bytes
 from bpetk.errors import ConfigError
 from bpetk.streaming import StreamDecoder
 from bpetk.tokenizer_base import TokenizerBase
@@ -37,7 +37,7 @@ class IdDecoder(TokenizerBase):
         decoder = self._decoder
         if decoder is None or decoder.byte_level:
             return self._bytes(ids, skip_special_tokens).decode("utf-8", errors)
-        special = frozenset(self.special_tokens.values()) if skip_special_tokens else frozenset()
+        special = self._skipped if skip_special_tokens else frozenset()
         return decoder.decode([self.id_to_token(id) for id in ids if id not in special])
 
     def decode_bytes(self, ids: Iterable[int], skip_special_tokens: bool = False) -> bytes:
@@ -104,11 +104,22 @@ class IdDecoder(TokenizerBase):
         unknown = (
             [] if model.vocab_size == model.n_vocab else set(range(model.n_vocab)) - set(model.token_bytes)
         )
-        return NativeDecoder(blob, offsets, unknown=unknown, special=self.special_tokens.values())
+        return NativeDecoder(blob, offsets, unknown=unknown, special=self._skipped)
+
+    @cached_property
+    def _skipped(self) -> frozenset[int]:
+        """What ``skip_special_tokens`` leaves out; the reference knows them by their text as decoding shows it."""
+        return frozenset(self.special_tokens.values()) - frozenset(self._reshaped)
 
     def _bytes(self, ids: Iterable[int], skip_special: bool) -> bytes:
         rows = ids.tolist() if hasattr(ids, "tolist") else list(ids)
         data: bytes | int = self._native_decoder.decode(rows, skip_special=skip_special)
         if isinstance(data, int):
             raise self._unknown(rows[data])
+        if self._reshaped and not self._reshaped.keys().isdisjoint(rows):
+            kept = [id for id in rows if not (skip_special and id in self._skipped)]
+            return b"".join(
+                token_bytes(self._reshaped[id]) if id in self._reshaped else self.id_to_bytes(id)
+                for id in kept
+            )
         return data

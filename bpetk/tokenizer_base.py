@@ -150,7 +150,16 @@ class TokenizerBase:
     @cached_property
     def _texts(self) -> dict[int, str]:
         added = {id: content for content, id in self._model.added_ids.items()}
-        return added | self._model.strings
+        return added | self._model.strings | self._reshaped
+
+    @cached_property
+    def _reshaped(self) -> dict[int, str]:
+        """Added tokens that are searched in normalized form: the reference decodes them in that form too."""
+        if self._definition.sections.normalizer is None:
+            return {}
+        splitter = self._pipeline.splitter
+        forms = zip(splitter.tokens, splitter.forms, strict=True)
+        return {token.id: form for token, form in forms if form != token.content}
 
     def _unknown(self, id: object) -> UnknownTokenError:
         ids = f"ids are below {self.n_vocab}" if self.n_vocab else "it is empty"
