@@ -30,6 +30,7 @@ MODULES = [
     "_segment_merge",
     "_encode_worker",
     "_encode_document",
+    "_id_buffer",
     "_encoder",
     "_decoder",
     "_json_outline",

@@ -7,11 +7,6 @@ from bpetk._encode_document import Plan
 from bpetk._encode_rules import EncodeRules
 
 @disjoint_base
-class IdBuffer:
-    # A read-only buffer of uint32; a stub that says so would be wrong before Python 3.12.
-    def __len__(self) -> int: ...
-
-@disjoint_base
 class WorkerBox: ...
 
 @disjoint_base

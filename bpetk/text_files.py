@@ -76,7 +76,7 @@ def read_parts(
                 if find_cut is not None and len(held) >= part_bytes:
                     # A separator that the file's next bytes complete must not be cut.
                     keep = len(separator) - 1 if separator is not None else 0
-                    cut = find_cut(held[: len(held) - keep])
+                    cut = find_cut(held[: max(0, len(held) - keep)])
                 if documents or cut:
                     if cut:
                         yield [*documents, held[:cut]], False

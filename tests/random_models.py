@@ -16,7 +16,11 @@ from fuzz_text import adversarial_text
 
 from bpetk._encode_rules import EncodeRules
 from bpetk._encoder import Encoder
+from bpetk.alphabet import to_byte_level
+from bpetk.model import BpeModel
+from bpetk.pretokenizers import get_scheme
 from bpetk.reference.encode import Rules
+from bpetk.special_tokens import AddedToken
 
 # Characters that share first bytes, or last ones, with each other.
 ALPHABETS = (
@@ -123,8 +127,11 @@ class MadeModel:
         )
 
 
-def random_model(seed: int) -> MadeModel:
-    """Give a model of any kind: byte alphabet, unknown token, mark of the end of a word, whole pretokens first."""
+def random_model(seed: int, *, as_value: bool = False) -> MadeModel:
+    """Give a model of any kind: byte alphabet, unknown token, mark of the end of a word, whole pretokens first.
+
+    ``as_value``: only what `bpe_model` can make a value.
+    """
     rng = random.Random(seed)
     kind = rng.random()
     model = random_merges(rng)
@@ -132,10 +139,12 @@ def random_model(seed: int) -> MadeModel:
         model = _with_suffix(rng, model)
     elif kind < 0.3:
         model = _with_unknown(rng, model)
-    elif kind < 0.35:
+    elif kind < 0.35 and not as_value:
         model = _with_odd_result(rng, model)
     if rng.random() < 0.35:
         model = _with_whole_tokens(rng, model)
+    if as_value:
+        model = replace(model, hidden=frozenset())
     return _renumbered(rng, model) if rng.random() < 0.5 else model
 
 
@@ -297,3 +306,25 @@ def random_texts(seed: int, model: MadeModel, count: int = 8) -> Iterator[str]:
     rng = random.Random(seed)
     for _ in range(count):
         yield random_text(rng, model, rng.choice((1, 1, 2, 3, 5, 8, 15, 17, 40, 70)))
+
+
+def bpe_model(model: MadeModel, scheme: str = "gpt2", added: Sequence[str] = ()) -> BpeModel:
+    """Make a model a value; the ids of the added tokens, all of them special, come last."""
+    assert not model.hidden
+    made = {*model.byte_ids, *(new for _, _, new in model.merges)}
+    others = [(to_byte_level(token), id) for id, token in enumerate(model.tokens) if token and id not in made]
+    left, right, new = zip(*model.merges, strict=True) if model.merges else ((), (), ())
+    return BpeModel(
+        get_scheme(scheme),
+        (),
+        model.byte_ids,
+        left,
+        right,
+        new,
+        added_tokens=tuple(AddedToken(content, id) for id, content in enumerate(added, len(model.tokens))),
+        extra_tokens=tuple(others),
+        ignore_merges=model.whole_first,
+        end_of_word_suffix=None if model.last_ids == model.byte_ids else SUFFIX.decode(),
+        unk_token=None if model.unk_id is None else UNKNOWN.decode(),
+        fuse_unk=model.fuse_unk,
+    )

@@ -1,3 +1,4 @@
+# cython: auto_pickle=False
 """From ids to bytes."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize

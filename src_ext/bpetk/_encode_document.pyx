@@ -1,3 +1,4 @@
+# cython: auto_pickle=False
 """From a document to ids: added tokens, the check for normal form, pretokens, segments."""
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t

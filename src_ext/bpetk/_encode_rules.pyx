@@ -11,12 +11,14 @@ it to something ranks after the last rule that makes it, and no rule with a part
 this does not hold start from bytes. No order of the rule list as a whole is needed.
 """
 
+import os
+
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from bpetk._native cimport (
-    hash_bytes, kNoRank, mem_alloc, mem_alloc_now, mem_free, pair_insert, pair_rank,
+    hash_bytes, kFirstMultiplier, kNoRank, mem_alloc, mem_alloc_now, mem_free, pair_insert, pair_rank,
 )
 
 cdef enum:
@@ -224,10 +226,10 @@ cdef class EncodeRules:
     ) except -1:
         cdef Rules* r = &self.rules
         cdef uint32_t k, a, b, rank, n = r.n_ids
+        cdef bint fits
         cdef uint8_t x, y
         r.pairs.buckets = <uint32_t>(r.n_rules / 4) + 1
         self._lay_out(<size_t>r.pairs.buckets * 64)
-        memset(r.pairs.slots, 0xFF, <size_t>r.pairs.buckets * 64)
         memset(r.square, 0xFF, 65536 * 4)
         for rank in range(r.n_rules):
             a, b, k = left[rank], right[rank], new[rank]
@@ -239,7 +241,18 @@ cdef class EncodeRules:
                 # A merge whose bytes do not add up can only be one that no text reaches.
                 r.cuts = False
             r.result[rank] = k
-            pair_insert(r.pairs, a, b, rank)
+        r.pairs.multiplier = kFirstMultiplier
+        while True:
+            fits = True
+            memset(r.pairs.slots, 0xFF, <size_t>r.pairs.buckets * 64)
+            for rank in range(r.n_rules):
+                fits = pair_insert(r.pairs, left[rank], right[rank], rank)
+                if not fits:
+                    break
+            if fits:
+                break
+            # A list of merges that was made to collide; it cannot foresee this one.
+            r.pairs.multiplier = <uint64_t>int.from_bytes(os.urandom(8), "little") | 1
         for a in range(256):
             if r.byte_id[a] == NO_ID:
                 continue

@@ -20,6 +20,7 @@ from bpetk._encode_worker cimport (
     FINE, NO_MEMORY, Worker, encode_pieces, encode_stretch, worker_free, worker_new, worker_room,
     worker_set_tier,
 )
+from bpetk._id_buffer cimport IdBuffer
 from bpetk._native cimport (
     CacheEntry, Pool, cache_drop, PyUnicode_DATA, PyUnicode_GET_LENGTH, mem_alloc, mem_free, str_kind,
 )
@@ -33,31 +34,6 @@ cdef enum:
     CHUNK_MOST = 1048576
     FRAGMENT = 262144           # bytes of a part of a long document
     SAMPLE = 16384              # bytes in which a safe place to cut is looked for
-
-
-cdef class IdBuffer:
-    """Ids of one call: a read-only buffer of uint32 (shape [n])."""
-
-    cdef uint32_t* ids
-    cdef size_t n
-    cdef size_t room
-    cdef Py_ssize_t shape[1]
-    cdef Py_ssize_t strides[1]
-
-    def __dealloc__(self):
-        mem_free(self.ids, self.room * 4)
-
-    def __len__(self):
-        return self.n
-
-    def __getbuffer__(self, Py_buffer* view, int flags):
-        self.shape[0], self.strides[0] = self.n, 4
-        view.buf, view.obj, view.len, view.itemsize = self.ids, self, self.n * 4, 4
-        view.readonly, view.ndim = 1, 1
-        view.format = b"I"
-        view.shape, view.strides = self.shape, self.strides
-        view.suboffsets = NULL
-        view.internal = NULL
 
 
 cdef class WorkerBox:

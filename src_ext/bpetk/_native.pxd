@@ -51,8 +51,10 @@ cdef extern from "native/pair_ranks.h" namespace "bpetk" nogil:
     uint32_t kNoRank
     struct PairRanks:
         uint64_t* slots
+        uint64_t multiplier
         uint32_t buckets
-    void pair_insert(const PairRanks& t, uint32_t a, uint32_t b, uint32_t rank)
+    uint64_t kFirstMultiplier
+    bint pair_insert(const PairRanks& t, uint32_t a, uint32_t b, uint32_t rank)
     uint32_t pair_rank(const PairRanks& t, uint32_t a, uint32_t b)
     void pair_prefetch(const PairRanks& t, uint32_t a, uint32_t b)
 

@@ -20,13 +20,17 @@ constexpr uint64_t kEmptySlot = ~uint64_t{0};
 
 struct PairRanks {
     uint64_t* slots;
+    uint64_t multiplier;  // odd; chosen anew where a list of pairs was made to collide
     uint32_t buckets;
 };
+
+constexpr uint64_t kFirstMultiplier = 0x9E3779B97F4A7C15ull;
+constexpr int kMostBuckets = 32;  // that a pair may spill over; a table at 1/2 load never comes near it by chance
 
 inline uint64_t pair_key(uint32_t a, uint32_t b) noexcept { return static_cast<uint64_t>(a) << kPairBits | b; }
 
 inline uint64_t* pair_bucket(const PairRanks& t, uint64_t key) noexcept {
-    const uint64_t h = (key * 0x9E3779B97F4A7C15ull) >> 32;
+    const uint64_t h = (key * t.multiplier) >> 32;
     return t.slots + 8 * ((h * t.buckets) >> 32);
 }
 
@@ -34,21 +38,23 @@ inline void pair_prefetch(const PairRanks& t, uint32_t a, uint32_t b) noexcept {
     prefetch_read(pair_bucket(t, pair_key(a, b)));
 }
 
-// INVARIANT: fewer pairs are put in than there are slots. A pair that is there keeps its first rank.
-inline void pair_insert(const PairRanks& t, uint32_t a, uint32_t b, uint32_t rank) noexcept {
+// INVARIANT: fewer pairs are put in than there are slots. A pair that is there keeps its first rank. False: the pairs collide
+// too often, another multiplier is needed.
+inline bool pair_insert(const PairRanks& t, uint32_t a, uint32_t b, uint32_t rank) noexcept {
     const uint64_t key = pair_key(a, b);
     uint64_t* p = pair_bucket(t, key);
-    for (;;) {
+    for (int spilled = 0; spilled < kMostBuckets; ++spilled) {
         for (int i = 0; i < 8; ++i) {
             if (p[i] == kEmptySlot) {
                 p[i] = key << kPairBits | rank;
-                return;
+                return true;
             }
-            if (p[i] >> kPairBits == key) return;
+            if (p[i] >> kPairBits == key) return true;
         }
         p += 8;
         if (p == t.slots + 8 * static_cast<size_t>(t.buckets)) p = t.slots;
     }
+    return false;
 }
 
 inline uint32_t pair_rank(const PairRanks& t, uint32_t a, uint32_t b) noexcept {

@@ -201,11 +201,12 @@ def made_up(rng: random.Random) -> tuple[Any, list[str]]:
     document = {**stages, "added_tokens": [], "model": trained(rng, stages, texts)}
     tokenizer = hf.Tokenizer.from_str(json.dumps(document))
     contents = ["<s>", "</s>", *rng.sample(CONTENTS, rng.choice((0, 2, 5)))]
-    forms = {""}  # Two tokens of the same form: either may win there. Of none: it matches everywhere.
+    # Two tokens of the same form: either may win there. A form of nothing matches everywhere there.
+    forms = {"", *contents}
     for content in dict.fromkeys(contents):
         flags = {name: rng.random() < 0.2 for name in ("single_word", "lstrip", "rstrip")}
         form = normalized(tokenizer, content)
-        flags["normalized"] = flag(rng) and form not in forms
+        flags["normalized"] = flag(rng) and (form == content or form not in forms)
         forms.add(form)
         token = hf.AddedToken(content, special=flag(rng), **flags)
         (tokenizer.add_special_tokens if token.special else tokenizer.add_tokens)([token])
@@ -255,9 +256,9 @@ def test_made_up_tokenizers(start: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("start", range(1000, 4000, 100))
+@pytest.mark.parametrize("start", range(1000, 1500, 50))
 def test_many_made_up_tokenizers(start: int, tmp_path: Path) -> None:
-    assert sum(check(seed, tmp_path) for seed in range(start, start + 100)) >= 80
+    assert sum(check(seed, tmp_path) for seed in range(start, start + 50)) >= 40
 
 
 def check(seed: int, folder: Path) -> bool:

@@ -90,7 +90,7 @@ def test_is_made_once() -> None:
     assert found.decode([0]) == b"a"
     with pytest.raises(TypeError):
         Decoder(None, array("I", [0]))  # type: ignore[arg-type]
-    with pytest.raises(AttributeError):
+    with pytest.raises((AttributeError, TypeError)):
         Decoder.__new__(Decoder).decode([0])
     with pytest.raises(IndexError):
         decoder([b"a"], special=[5])
@@ -102,6 +102,6 @@ def test_no_tokens() -> None:
 
 
 def test_offsets_that_do_not_fit() -> None:
-    for offsets in (array("I"), array("I", [0, 5]), array("I", [2, 1]), array("I", [0, 2, 1])):
+    for offsets in ([], [0, 5], [0, 2], [1, 3], [0, 4, 3]):
         with pytest.raises(ValueError, match="offsets"):
-            Decoder(b"abc", offsets)
+            Decoder(b"abc", array("I", offsets))

@@ -216,7 +216,7 @@ def test_words_of_whole_characters(model_seed: int, text_seed: int) -> None:
     if rng.random() < 0.4:
         one, two = rng.choice(characters).encode(), rng.choice(characters).encode()
         rules.append((one[rng.randrange(len(one)) :], two[: rng.randint(1, len(two))]))
-    rules = list(dict.fromkeys(rules))
+    rules = list(dict.fromkeys(rules)) or [(b"a", b"a")]
     for _ in range(rng.choice((0, 0, 1, 4, 50))):
         i, k = rng.randrange(len(rules)), rng.randrange(len(rules))
         rules[i], rules[k] = rules[k], rules[i]
@@ -250,6 +250,9 @@ def arguments(**changes: Any) -> dict[str, Any]:
         ({"new": array("I", [256, 256])}, "differ in length"),
         ({"offsets": array("I", [*range(257), 259])}, "offsets do not fit"),
         ({"blob": b""}, "offsets do not fit"),
+        ({"offsets": array("I")}, "offsets do not fit"),
+        ({"offsets": array("I", [1, *range(1, 258)])}, "offsets do not fit"),
+        ({"offsets": array("I", [0, 300, *range(2, 258)])}, "offsets do not fit"),
         ({"left": array("I", [257])}, "merge 0 uses an id without bytes"),
         ({"new": array("I", [2**32 - 1])}, "merge 0 uses an id without bytes"),
         ({"byte_ids": (*range(255), 257)}, "id 257 has no bytes"),

@@ -186,6 +186,12 @@ def test_pieces_that_are_empty() -> None:
         encoder.encode_stretch(b"ab")
 
 
+@pytest.mark.parametrize("ends", [[3], [1, 3], [2, 1], [1, 2, 1, 2], [2**63]])
+def test_pieces_that_are_none(ends: list[int]) -> None:
+    with pytest.raises(ValueError, match="ends do not ascend"):
+        plain_model(3).encoder(None).encode_stretch(b"ab", ends=array("Q", ends))
+
+
 # --- kinds of text --------------------------------------------------------------------------------------------------
 
 

@@ -50,7 +50,7 @@ IMPORTS: dict[str, str] = {
     # Training and encoding do not know each other.
     "counting": f"{LEAVES} corpus pretokenizers custom_pattern _scanner _counter",
     "trainer": f"{VALUES} counting _counter _trainer",
-    "pipeline": f"{VALUES} _added_tokens _scanner _encode_rules _encode_document _encoder",
+    "pipeline": f"{VALUES} _added_tokens _scanner _encode_rules _encode_document _encoder _id_buffer",
     "encoding": f"{VALUES} pipeline",
     "streaming": "",
     "text_files": LEAVES,
@@ -110,7 +110,8 @@ CIMPORTS: dict[str, str] = {
     "_segment_merge": "_types _native _encode_rules",
     "_encode_worker": "_types _native _scanner _encode_rules _segment_merge",
     "_encode_document": "_types _native _scanner _normalizer _added_tokens _encode_worker",
-    "_encoder": "_types _native _scanner _encode_rules _segment_merge _encode_worker _encode_document",
+    "_id_buffer": "_native",
+    "_encoder": "_id_buffer _types _native _scanner _encode_rules _segment_merge _encode_worker _encode_document",
     "_decoder": "_types",
 }
 FOREIGN = ("cpython", "libc", "libcpp", "cython")
