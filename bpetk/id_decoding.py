@@ -7,7 +7,7 @@ from functools import cached_property
 
 from bpetk._decoder import Decoder as NativeDecoder
 from bpetk.decoders import Decoder, decoder_from_hf, token_bytes
-from bpetk.errors import ConfigError
+from bpetk.errors import ConfigError, DocumentTypeError
 from bpetk.streaming import StreamDecoder
 from bpetk.tokenizer_base import TokenizerBase
 
@@ -38,7 +38,7 @@ class IdDecoder(TokenizerBase):
         if decoder is None or decoder.byte_level:
             return self._bytes(ids, skip_special_tokens).decode("utf-8", errors)
         special = self._skipped if skip_special_tokens else frozenset()
-        return decoder.decode([self.id_to_token(id) for id in ids if id not in special])
+        return decoder.decode([self.id_to_token(id) for id in _row(ids) if id not in special])
 
     def decode_bytes(self, ids: Iterable[int], skip_special_tokens: bool = False) -> bytes:
         """Turn ids into the bytes of their tokens, one after the other.
@@ -112,7 +112,7 @@ class IdDecoder(TokenizerBase):
         return frozenset(self.special_tokens.values()) - frozenset(self._reshaped)
 
     def _bytes(self, ids: Iterable[int], skip_special: bool) -> bytes:
-        rows = ids.tolist() if hasattr(ids, "tolist") else list(ids)
+        rows = _row(ids)
         data: bytes | int = self._native_decoder.decode(rows, skip_special=skip_special)
         if isinstance(data, int):
             raise self._unknown(rows[data])
@@ -123,3 +123,14 @@ class IdDecoder(TokenizerBase):
                 for id in kept
             )
         return data
+
+
+def _row(ids: Iterable[int]) -> list[int]:
+    """Give ids as a list; refuse what is not a row of them."""
+    rows = ids.tolist() if hasattr(ids, "tolist") else ids
+    if isinstance(rows, int | str | bytes) or not isinstance(rows, Iterable):
+        raise DocumentTypeError(f"ids must be a list or an array of ids, not {type(ids).__name__}")
+    rows = list(rows)
+    if rows and isinstance(rows[0], Iterable):
+        raise DocumentTypeError("ids must be those of one document; decode_batch takes those of several")
+    return rows

@@ -223,12 +223,13 @@ class Pipeline:
             return None
         # Cuts are before a blank and between characters that are not ASCII: nowhere else in a string.
         strings = {*policy.contents, *policy.forbidden}
-        risky = [
-            text.encode("utf-8", "surrogatepass") for text in strings if " " in text[1:] or not text.isascii()
-        ]
+        strings = {text for text in strings if " " in text[1:] or not text.isascii()}
+        if self.form != -1 and any(token.normalized and token.content in strings for token in wanted):
+            return None  # the normalizer may make it of other characters
+        risky = [text.encode("utf-8", "surrogatepass") for text in strings]
 
         def find(data: bytes) -> int:
-            cut = _scanner.find_safe_cut(data, scheme)
+            cut, view = _scanner.find_safe_cut(data, scheme), memoryview(data)
             while cut:
                 spanning = [
                     at
@@ -239,7 +240,7 @@ class Pipeline:
                     break
                 # A string that the end of the data cuts off could begin before the place.
                 limit = min([*spanning, cut])
-                cut = _scanner.find_safe_cut(data[:limit], scheme)
+                cut = _scanner.find_safe_cut(view[:limit], scheme)
             return cut
 
         return find

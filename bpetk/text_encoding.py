@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bpetk.encoding import Encoding, Places
 from bpetk.errors import BpetkError, ConfigError
 from bpetk.machine import available_cpus
-from bpetk.pipeline import Policy, Text
+from bpetk.pipeline import Policy, Text, to_utf8
 from bpetk.special_tokens import Selection
 from bpetk.tokenizer_base import TokenizerBase
 
@@ -103,7 +103,7 @@ class TextEncoder(TokenizerBase):
         ConfigError, UnknownTokenError, InvalidEncodingError
             As `encode`, for the first document at fault.
         """
-        pipeline, texts = self._pipeline, list(texts)
+        pipeline, texts = self._pipeline, _documents(texts)
         policy = pipeline.policy(allowed_special, disallowed_special)
         rows = pipeline.encoder.encode_lists(texts, policy.plan, threads=_threads(threads))
         for i, row in enumerate(rows):
@@ -195,7 +195,7 @@ class TextEncoder(TokenizerBase):
         import numpy as np
 
         check_dtype(dtype, self.n_vocab)
-        pipeline, texts = self._pipeline, list(texts)
+        pipeline, texts = self._pipeline, _documents(texts)
         policy = pipeline.policy(allowed_special, disallowed_special)
         buffer, raw = pipeline.encoder.encode_flat(texts, policy.plan, threads=_threads(threads))
         ids: NDArray[Any] = np.frombuffer(buffer, dtype=np.uint32) if len(buffer) else np.zeros(0, np.uint32)
@@ -255,6 +255,7 @@ class TextEncoder(TokenizerBase):
         """
         pipeline = self._pipeline
         text = pipeline.to_str(text)
+        to_utf8(text)  # or it has no places
         places = Places(text, self._model)
         policy = pipeline.policy(allowed_special, disallowed_special)
         for run in pipeline.runs(text, policy, aligned=True):
@@ -304,7 +305,7 @@ class TextEncoder(TokenizerBase):
         add_special_tokens: bool = False,
     ) -> list[int]:
         """Count the ids of several documents, without keeping them."""
-        pipeline, texts = self._pipeline, list(texts)
+        pipeline, texts = self._pipeline, _documents(texts)
         policy = pipeline.policy(allowed_special, disallowed_special)
         _, raw = pipeline.encoder.encode_flat(texts, policy.plan, threads=_threads(threads), count_only=True)
         counts = memoryview(raw).cast("q").tolist() if raw else []
@@ -376,6 +377,13 @@ class TextEncoder(TokenizerBase):
     def _wrapped(self, ids: list[int]) -> list[int]:
         before, after = self._pipeline.affixes
         return [*before, *ids, *after]
+
+
+def _documents(texts: Iterable[Text]) -> list[Text]:
+    """Give documents as a list; one text in its place is a mistake that would be taken for its characters."""
+    if isinstance(texts, str | bytes):
+        raise DocumentTypeError("texts must be several documents, such as a list; encode() takes one")
+    return list(texts)
 
 
 def check_dtype(dtype: str, n_vocab: int) -> None:

@@ -125,9 +125,8 @@ def vocabulary_text(rng: random.Random, tokens: Sequence[bytes], size: int) -> s
         elif draw < 0.3:
             token += token
         elif draw < 0.35:
-            token = (
-                token[: rng.randrange(len(token))] + rng.choice(tokens) + token[rng.randrange(len(token)) :]
-            )
+            other = rng.choice(tokens)
+            token = token[: rng.randint(0, len(token))] + other + token[rng.randint(0, len(token)) :]
         parts.append(token)
         if rng.random() < 0.1:
             parts.append(rng.choice((b" ", b"\n", b"  ", b"'")))

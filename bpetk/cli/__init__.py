@@ -95,7 +95,7 @@ class Program(click.Group):
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
 def main() -> None:
-    """Train exact byte-level BPE tokenizers, fast.
+    """Train, run and check exact byte-level BPE tokenizers, fast.
 
     \b
     Example:

@@ -1,10 +1,10 @@
 """Tables for encoding, from a model's merges: pair ranks, the filter that says where no merge can cross, and the ids
 of characters.
 
-The cut filter. A merge joins two symbols; if no rule's joint can lie between two characters of a pretoken, the stretches
-on both sides are merged as if they stood alone, and in any order. A rule (A, B) whose A ends and whose B begins with a
-whole character allows the joint of these two characters; one that begins or ends inside a character allows every
-joint of characters with those bytes. Bitmap collisions only keep a joint, so the filter is exact.
+The cut filter. A merge joins two symbols; if no rule's joint can lie between two characters of a pretoken, what
+stands on both sides is merged as if it stood alone, and in any order. A rule (A, B) whose A ends and whose B begins
+with a whole character allows the joint of these two characters; one that begins or ends inside a character allows
+every joint of characters with those bytes. Bitmap collisions only keep a joint, so the filter is exact.
 
 Starting from characters. A character that is a token can stand for its bytes from the start if every rule that joins
 it to something ranks after the last rule that makes it, and no rule with a part of it can fire. Characters for which
@@ -18,7 +18,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from bpetk._native cimport (
-    hash_bytes, kFirstMultiplier, kNoRank, mem_alloc, mem_alloc_now, mem_free, pair_insert, pair_rank,
+    hash_bytes, kFirstMultiplier, kNoRank, mem_alloc, mem_alloc_now, mem_free, pair_insert, pair_rank, utf8_first_error,
 )
 
 cdef enum:
@@ -157,8 +157,12 @@ cdef class EncodeRules:
         if left.shape[0] > MOST_IDS or offsets_view.shape[0] - 1 > MOST_IDS:
             raise ValueError(f"more than {MOST_IDS} merges or ids")
         self._blob, self._offsets = bytes(blob), offsets_view
-        if offsets_view[offsets_view.shape[0] - 1] != <size_t>len(self._blob):
+        if offsets_view.shape[0] == 0 or offsets_view[0] or \
+                offsets_view[offsets_view.shape[0] - 1] != <size_t>len(self._blob):
             raise ValueError("offsets do not fit the tokens' bytes")
+        for b in range(offsets_view.shape[0] - 1):
+            if offsets_view[b] > offsets_view[b + 1]:
+                raise ValueError("offsets do not fit the tokens' bytes")
         r.n_ids = offsets_view.shape[0] - 1
         r.n_rules = left.shape[0]
         r.offsets = &offsets_view[0]
@@ -227,7 +231,6 @@ cdef class EncodeRules:
         cdef Rules* r = &self.rules
         cdef uint32_t k, a, b, rank, n = r.n_ids
         cdef bint fits
-        cdef uint8_t x, y
         r.pairs.buckets = <uint32_t>(r.n_rules / 4) + 1
         self._lay_out(<size_t>r.pairs.buckets * 64)
         memset(r.square, 0xFF, 65536 * 4)
@@ -274,7 +277,7 @@ cdef class EncodeRules:
             if length != 2 and length != 3:
                 continue
             t = r.blob + r.offsets[id]
-            if char_length(t[0]) != length or is_continuation(t[0]):
+            if char_length(t[0]) != length or is_continuation(t[0]) or utf8_first_error(t, length) != length:
                 continue
             if length == 2:
                 cp = (t[0] & 31) << 6 | (t[1] & 63)

@@ -4,16 +4,17 @@ cache 512 at a time, those not found are merged 16 side by side, and the ids are
 Reference twin: bpetk/reference/encode.py."""
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 from bpetk._encode_rules cimport BITMAP_BITS, NO_ID, Rules, find_whole, pattern_crosses
 from bpetk._native cimport (
-    CacheEntry, CutBlock, MergeJob, SegmentItem, ascii_short, cache_put, class_and_length, cpu_has_cut_blocks, cut_block,
+    CacheEntry, CutBlock, MergeJob, SegmentItem, ascii_short, cache_put, class_and_length, cpu_has_cut_blocks,
+    cut_block,
     find_items, kAskAgain, kCountShift, kCutBefore, kCutRead, kElsewhere, lowest_bit,
     kLongKey, make_items, mem_alloc, mem_alloc_now, mem_free, merge_step, put_all,
 )
 from bpetk._scanner cimport TIER_AVX512, Scan, scan_next
-from bpetk._segment_merge cimport MERGE_DONE, MERGE_RUNS, Scratch, job_start, merge_segment, scratch_free, scratch_init
+from bpetk._segment_merge cimport MERGE_DONE, MERGE_RUNS, job_start, merge_segment, scratch_free, scratch_init
 from bpetk._types cimport SCHEME_WHITESPACE
 
 cdef enum:
@@ -255,7 +256,8 @@ cdef size_t cut_pretokens(
     Worker* w, size_t start, const uint64_t* ends, size_t n, size_t less, uint32_t fresh
 ) noexcept nogil:
     """Cut the first pretoken, and those after it that begin outside ASCII, where no merge can cross. ends: less `less`
-    they are offsets from base. Returns how many pretokens were cut. fresh: start is the start of the first pretoken, not a cut in it.
+    they are offsets from base. fresh: start is the start of the first pretoken, not a cut in it. Returns how many
+    pretokens were cut.
 
     One pass over the characters, without a branch on what cannot be foreseen: whether to cut, and (nearly) where
     pretokens end. All that the loop needs is in locals, because stores to the worker could change anything else."""
@@ -265,7 +267,8 @@ cdef size_t cut_pretokens(
     cdef const uint8_t* t = w.base
     cdef uint32_t* cuts = w.cuts
     cdef size_t i = start, k = 0, m = w.n_cuts, limit = w.limit, end = ends[0] - less
-    cdef uint32_t y, h, g, size, last, cut, forced, long_one = end - start > SHORT, x = 0, size_before = 0
+    cdef uint32_t y, h, g, size, last, cut, forced, x = 0, size_before = 0
+    cdef uint32_t long_one = end - start > SHORT
     last = 0
     while True:
         if i + 4 <= limit:

@@ -4,9 +4,9 @@ Nothing here depends on how many threads there are, in which order they work, or
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_Check, PyBytes_GET_SIZE
-from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE, PyList_New, PyList_SET_ITEM
+from cpython.list cimport PyList_GET_ITEM, PyList_New, PyList_SET_ITEM
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from cpython.ref cimport Py_INCREF, PyObject
+from cpython.ref cimport Py_INCREF
 from cpython.unicode cimport PyUnicode_Check
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
@@ -24,7 +24,7 @@ from bpetk._id_buffer cimport IdBuffer
 from bpetk._native cimport (
     CacheEntry, Pool, cache_drop, PyUnicode_DATA, PyUnicode_GET_LENGTH, mem_alloc, mem_free, str_kind,
 )
-from bpetk._scanner cimport best_tier, safe_cut, scheme_id, tier_id
+from bpetk._scanner cimport best_tier, scheme_id, tier_id
 
 cdef enum:
     LINE_BITS = 17              # 2^17 lines of two entries: 8 MB a worker
@@ -146,6 +146,8 @@ cdef class Encoder:
     ):
         if self.rules is not None:
             raise TypeError("an Encoder is immutable")
+        if not rules.frozen:
+            raise TypeError("these EncodeRules were never made")
         self.rules, self.line_bits = rules, line_bits
         self.scheme = -1 if scheme is None else scheme_id(scheme)
         self.idle = []
@@ -335,7 +337,9 @@ cdef class Encoder:
             PyMem_Free(t)
         return out, counts
 
-    cdef IdBuffer _run(self, const Text* t, size_t n, int64_t* counts, Plan plan, int threads, bint count_only, str tier):
+    cdef IdBuffer _run(
+        self, const Text* t, size_t n, int64_t* counts, Plan plan, int threads, bint count_only, str tier
+    ):
         cdef Batch b
         cdef size_t i, k, total = 0, size, most, first, place, n_threads
         cdef list boxes = []

@@ -432,7 +432,8 @@ cdef class Parts:
 
     cdef readonly bytes blob        # the bytes of all tokens by id, one behind the other
     cdef readonly object offsets    # [n_ids + 1] where each begins; an id without a token has none
-    cdef readonly bytes flags       # [n_ids] of TOKEN; PLAIN: its text is its bytes; EXPLAINED: a byte or merged; PART: of a merge
+    # [n_ids] of TOKEN; PLAIN: its text is its bytes; EXPLAINED: a byte or merged; PART: of a merge
+    cdef readonly bytes flags
     cdef readonly tuple byte_ids    # [256] ids of the bytes, -1 for none
     cdef readonly object left       # of each merge by rank; a pair that is listed twice has its last rank
     cdef readonly object right

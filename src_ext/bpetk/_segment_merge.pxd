@@ -17,8 +17,8 @@ cdef struct Scratch:
     uint64_t* heap      # [3 * room]
     size_t room
     bint failed         # no memory
-    uint64_t random     # state of the generator for dropout
-    uint64_t drop_below # an entry is dropped if 53 bits of the generator are below; 0: no dropout
+    uint64_t random         # state of the generator for dropout
+    uint64_t drop_below     # an entry is dropped if 53 bits of the generator are below; 0: no dropout
 
 cdef int scratch_init(Scratch* s) noexcept nogil
 cdef void scratch_free(Scratch* s) noexcept nogil

@@ -1,7 +1,7 @@
 """Merging one segment of a pretoken: lowest rank first, of equal ranks leftmost first.
 
-Up to 16 symbols fit a MergeJob (native/merge_step.h); longer segments use a heap and a linked list, n log n whatever the
-text. Reference twin: merge_symbols in bpetk/reference/encode.py.
+Up to 16 symbols fit a MergeJob (native/merge_step.h); longer segments use a heap and a linked list, n log n whatever
+the text. Reference twin: merge_symbols in bpetk/reference/encode.py.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t

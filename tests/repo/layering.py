@@ -78,7 +78,16 @@ IMPORTS: dict[str, str] = {
 
 # Libraries that bpetk is compared with: never needed by what `import bpetk` loads, asked for inside the function that
 # uses them. Display belongs to the command line.
-COMPARED = {"tokenizers", "transformers", "tiktoken", "sentencepiece", "gigabpe", "rustbpe", "gigatoken", "tokie"}
+COMPARED = {
+    "tokenizers",
+    "transformers",
+    "tiktoken",
+    "sentencepiece",
+    "gigabpe",
+    "rustbpe",
+    "gigatoken",
+    "tokie",
+}
 COMPARED |= {"tuetoken", "awkward"}
 DISPLAY = {"click", "rich"}
 DISPLAY_USERS = "cli.* __main__"
