@@ -42,6 +42,11 @@ def _barrier_runs() -> re.Pattern[str]:
 
 
 @cache
+def _long_runs() -> re.Pattern[str]:
+    return re.compile(f"[{char_class(unicode_tables.ranges('M'))}]{{256,}}")
+
+
+@cache
 def _stretches() -> re.Pattern[str]:
     # What may change, with the one plain character that a mark behind it joins.
     return re.compile(f"[{_PLAIN}]?[^{_PLAIN}{_barriers()}]+")
@@ -61,8 +66,15 @@ def normalize(text: str, form: Form) -> str:
     if text.isascii() or is_normalized(form, text):
         return text
     parts = _barrier_runs().split(text)
-    parts[::2] = (normalize_now(form, part) for part in parts[::2])
+    parts[::2] = (normalize_now(form, _long_runs().sub(_ordered, part)) for part in parts[::2])
     return "".join(parts)
+
+
+def _ordered(marks: re.Match[str]) -> str:
+    """Bring marks into canonical order, which changes no normal form; ``unicodedata`` takes quadratic time to do it."""
+    starters = accumulate(combining(char) == 0 for char in marks.group())
+    keys = [(run, combining(char)) for run, char in zip(starters, marks.group(), strict=True)]
+    return "".join(marks.group()[i] for i in sorted(range(len(keys)), key=keys.__getitem__))
 
 
 def unchanged(data: bytes, form: Form) -> bool:

@@ -21,18 +21,19 @@ from bpetk._encoder import Encoder
 from bpetk.aligned import AlignedText
 from bpetk.alphabet import is_byte_level
 from bpetk.definition import Definition
-from bpetk.errors import InvalidEncodingError, UnknownTokenError
+from bpetk.errors import ConfigError, InvalidEncodingError, ModelFileError, UnknownTokenError
 from bpetk.normalizers import Normalizer, normalizer_from_hf
 from bpetk.post_processors import PostProcessor, post_processor_from_hf
 from bpetk.special_tokens import AddedTokenSplitter, Selection, policy_of, select_tokens
 from bpetk.splitters import PreTokenizer, pre_tokenizer_from_hf
 
-NO_MEMORY, UNKNOWN_BYTE, INVALID_UTF8, SURROGATE, FORBIDDEN, GENERAL = range(1, 7)
+NO_MEMORY, UNKNOWN_BYTE, INVALID_UTF8, SURROGATE, FORBIDDEN, GENERAL, TOO_LONG = range(1, 8)
 """Why a document was not encoded natively; values of Failure in ``_encode_worker.pxd``."""
 
 Text = str | bytes
 
 _KNOWN_POLICIES = 64
+_CUT_WINDOW, _CUT_ATTEMPTS = 1 << 16, 64  # bytes and tries in looking for a place to cut
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,15 @@ class Pipeline:
             token.id for token in added if token.content not in known or not is_byte_level(token.content)
         ]
         hidden += [id for text, id in model.extra_tokens if not is_byte_level(text)]
+        try:
+            return self._make_encoder(blob, offsets, unk, hidden)
+        except ValueError as error:  # what no reader refuses: limits of the tables
+            raise ModelFileError(f"model: {error}") from error
+
+    def _make_encoder(
+        self, blob: bytes, offsets: array[int], unk: int | None, hidden: Sequence[int]
+    ) -> Encoder:
+        model = self.model
         rules = EncodeRules(
             blob,
             offsets,
@@ -174,7 +184,9 @@ class Pipeline:
         if None not in key and (found := self._policies.get(key)) is not None:
             return found
         contents, forbidden = policy_of(self.model.added_tokens, allowed, disallowed)
-        policy = Policy(allowed, disallowed, contents, forbidden, self._plan(contents, forbidden))
+        # Values of our own: the caller may change his sets.
+        kept = [value if isinstance(value, str) else frozenset(value) for value in (allowed, disallowed)]
+        policy = Policy(kept[0], kept[1], contents, forbidden, self._plan(contents, forbidden))
         if len(self._policies) >= _KNOWN_POLICIES:
             self._policies.clear()
         self._policies[key] = policy
@@ -217,31 +229,42 @@ class Pipeline:
         It takes the beginning of a text and returns a place above 0, or 0 if it finds none.
         """
         scheme = self.scheme
-        wanted = [token for token in self.model.added_tokens if token.content in policy.contents]
-        flagged = any(token.lstrip or token.rstrip or token.single_word for token in wanted)
-        if scheme is None or flagged or self._always_general(policy.contents):
+        searched = [
+            item
+            for normalized in (False, True)
+            for item in self.splitter.searched(policy.contents, normalized=normalized)
+        ]
+        flagged = any(not item.plain and not item.dropped for item in searched)
+        if scheme is None or self.form is None or flagged or policy.plan.general:
             return None
-        # Cuts are before a blank and between characters that are not ASCII: nowhere else in a string.
-        strings = {*policy.contents, *policy.forbidden}
+        # Cuts are before a blank and between characters that are not ASCII: nowhere else in a string. Tokens that are
+        # searched only to be dropped count too, since they use up what they match.
+        strings = {*(item.form for item in searched), *policy.forbidden}
         strings = {text for text in strings if " " in text[1:] or not text.isascii()}
-        if self.form != -1 and any(token.normalized and token.content in strings for token in wanted):
-            return None  # the normalizer may make it of other characters
+        if self.form != -1 and any(item.token.normalized and item.form in strings for item in searched):
+            return None  # the normalizer may make it of other characters, which would not be found here
         risky = [text.encode("utf-8", "surrogatepass") for text in strings]
+        longest = max(map(len, risky), default=0)
 
         def find(data: bytes) -> int:
-            cut, view = _scanner.find_safe_cut(data, scheme), memoryview(data)
-            while cut:
+            # Only the end is looked at, and not for ever.
+            base = max(0, len(data) - _CUT_WINDOW)
+            end = (
+                len(data) - longest
+            )  # a string that the end of the data cuts off could begin before a later place
+            for _ in range(_CUT_ATTEMPTS):
+                cut = _scanner.find_safe_cut(data[base:end], scheme) + base if end > base else base
+                if cut <= base:
+                    return 0
                 spanning = [
                     at
                     for content in risky
                     if (at := data.find(content, max(0, cut - len(content) + 1), cut + len(content) - 1)) >= 0
                 ]
-                if not spanning and cut + max(map(len, risky), default=0) <= len(data):
-                    break
-                # A string that the end of the data cuts off could begin before the place.
-                limit = min([*spanning, cut])
-                cut = _scanner.find_safe_cut(view[:limit], scheme)
-            return cut
+                if not spanning:
+                    return cut
+                end = min(*spanning, cut)
+            return 0
 
         return find
 
@@ -314,6 +337,10 @@ class Pipeline:
         )
         if failure == NO_MEMORY:
             raise MemoryError
+        if failure == TOO_LONG:
+            raise ConfigError(
+                "a pretoken of more than 1 GiB is not supported; cut the text, or choose another scheme"
+            )
         if failure:
             self._unknown_byte(data, where, stretch.start)
         return Run(memoryview(ids), stretch, False, pieces)

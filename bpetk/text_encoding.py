@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bpetk.encoding import Encoding, Places
-from bpetk.errors import BpetkError, ConfigError
+from bpetk.errors import BpetkError, ConfigError, DocumentTypeError
 from bpetk.machine import available_cpus
 from bpetk.pipeline import Policy, Text, to_utf8
 from bpetk.special_tokens import Selection

@@ -92,6 +92,8 @@ def read_parts(
 
 def locate(path: str | os.PathLike[str], error: InvalidEncodingError) -> InvalidEncodingError:
     """Say in which file and line the first bytes are that are not UTF-8."""
+    if not Path(path).is_file():
+        return error  # a pipe cannot be read again
     line, before = 1, 0
     with open(path, "rb") as file:
         for raw in file:

@@ -55,8 +55,17 @@ def expand(names: Sequence[str]) -> list[str]:
 def text_file(name: str) -> Iterator[TextFile]:
     """Give a file that can be read as often as needed; standard input becomes a temporary one."""
     if name != "-":
-        _look(name)
-        yield TextFile(name, Path(name))
+        if Path(name).is_file() or not Path(name).exists() or Path(name).is_dir():
+            _look(name)
+            yield TextFile(name, Path(name))
+            return
+        # A pipe with a name: what is read of it is gone, and it is read more than once.
+        with tempfile.TemporaryDirectory(prefix="bpetk-") as folder, open(name, "rb") as pipe:
+            path = Path(folder, "pipe")
+            with open(path, "wb") as copy:
+                shutil.copyfileobj(pipe, copy, _CHUNK)
+            _look(path, name)
+            yield TextFile(name, path)
         return
     if sys.stdin.isatty():
         click.echo("reading text from standard input; end it with Ctrl-D", err=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import operator
 import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -24,6 +25,7 @@ from bpetk.pretokenizers import SCHEMES, Scheme, get_scheme, scheme_from_pattern
 
 _MAX_LENGTH = 1 << 16
 _LINE = re.compile(rb"([A-Za-z0-9+/]*={0,2})[ \t]+(\d{1,9})[ \t]*\r?")
+_PLAIN = re.compile(rb"(?:[A-Za-z0-9+/]+={0,2} [0-9]{1,9}(?:\n|\Z))*")
 
 
 def read_ranks(data: bytes) -> dict[bytes, int]:
@@ -50,6 +52,8 @@ def read_ranks(data: bytes) -> dict[bytes, int]:
     >>> read_ranks(b"".join(lines) + b"YWI= 300\n")[b"ab"]
     300
     """
+    if (plain := _read_plain(data)) is not None:
+        return plain
     ranks: dict[bytes, int] = {}
     owner: dict[int, int] = {}
     for number, line in enumerate(data.split(b"\n"), 1):
@@ -69,6 +73,29 @@ def read_ranks(data: bytes) -> dict[bytes, int]:
         ranks[token], owner[rank] = rank, number
     check_ranks(ranks)
     return dict(sorted(ranks.items(), key=lambda item: item[1]))
+
+
+def _read_plain(data: bytes) -> dict[bytes, int] | None:
+    """Read a file of which nothing is odd, several times as fast; None for any other."""
+    if not _PLAIN.fullmatch(data):
+        return None
+    parts = data.split()
+    try:
+        tokens = list(map(binascii.a2b_base64, parts[::2]))
+    except binascii.Error:
+        return None
+    numbers = list(map(int, parts[1::2]))
+    ranks = dict(zip(tokens, numbers, strict=True))
+    if (
+        len(ranks) < len(numbers)
+        or len(set(numbers)) < len(numbers)
+        or max(map(len, tokens), default=0) > _MAX_LENGTH
+    ):
+        return None
+    if max(numbers, default=0) > MAX_ID or any(bytes([byte]) not in ranks for byte in range(256)):
+        return None
+    ascending = all(map(operator.lt, numbers, numbers[1:]))
+    return ranks if ascending else dict(sorted(ranks.items(), key=lambda item: item[1]))
 
 
 def _decode(text: bytes, field: str) -> bytes:

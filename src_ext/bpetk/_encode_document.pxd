@@ -30,7 +30,7 @@ cdef class Plan:
     cdef const uint32_t[::1] first_ids
     cdef const uint32_t[::1] second_ids
     cdef int form               # normalization form that the text must be in already, or -1
-    cdef bint general           # nothing is done natively
+    cdef readonly bint general  # nothing is done natively
 
 # Appends the ids of a document and returns a Failure; what was appended before a failure is of no use.
 cdef int encode_document(Worker* w, Plan plan, Text text, int scheme) noexcept nogil

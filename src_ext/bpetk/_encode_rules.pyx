@@ -22,7 +22,7 @@ from bpetk._native cimport (
 )
 
 cdef enum:
-    MOST_IDS = 2097150          # 2^21 - 2: a pair and its rank share 64 bits
+    MOST_IDS = 2097151          # 2^21 - 1: a pair and its rank share 64 bits
     BITMAP_BYTES = 262144 + 64
     GUARD_BYTES = 8192
     HUGE = 2097152              # a huge page

@@ -20,6 +20,7 @@ cdef enum Failure:
     SURROGATE = 4       # at character error_at
     FORBIDDEN = 5       # disallowed text is in it
     NEEDS_GENERAL = 6   # the text needs more than the native path does
+    TOO_LONG = 7        # a pretoken of more than LONGEST_BATCH bytes
 
 cdef struct Worker:
     const Rules* rules

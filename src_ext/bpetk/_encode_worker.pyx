@@ -110,7 +110,8 @@ cdef inline bint known_bytes(Worker* w, const uint8_t* t, size_t n) noexcept nog
     if r.all_bytes:
         return True
     for i in range(n):
-        if r.byte_id[t[i]] == NO_ID:
+        # Where the last byte of a pretoken has another id, nothing is cut: every segment ends with it.
+        if (r.last_id[t[i]] if i + 1 == n else r.byte_id[t[i]]) == NO_ID:
             if not w.failure:
                 w.failure = UNKNOWN_BYTE
                 w.error_at = w.base_at + <size_t>(t - w.base) + i
@@ -414,6 +415,9 @@ cdef int encode_pieces(Worker* w, const uint8_t* s, const uint64_t* ends, size_t
         if ends[i] == start:
             i += 1
             continue
+        if ends[i] - start > LONGEST_BATCH:
+            w.failure = TOO_LONG
+            return w.failure
         if ends[i] - base > LONGEST_BATCH:
             look_up(w)
             base = start
@@ -440,6 +444,9 @@ cdef int encode_stretch(Worker* w, const uint8_t* s, size_t n, int scheme, size_
         k = 0
         if scheme == SCHEME_WHITESPACE:
             while k < count:
+                if w.ends[k] - base > LONGEST_BATCH:
+                    w.failure = TOO_LONG
+                    return w.failure
                 if class_and_length(s + start, w.ends[k] - start) & WHITE:
                     look_up(w)
                     w.cut_from = w.ends[k] - base
@@ -450,6 +457,9 @@ cdef int encode_stretch(Worker* w, const uint8_t* s, size_t n, int scheme, size_
         elif w.ends[count - 1] - base > LONGEST_BATCH:
             while k < count:
                 look_up(w)
+                if w.ends[k] - start > LONGEST_BATCH:
+                    w.failure = TOO_LONG
+                    return w.failure
                 set_base(w, s, start, n, at)
                 add_pretokens(w, 0, w.ends + k, 1, start)
                 start = w.ends[k]

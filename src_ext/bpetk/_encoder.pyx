@@ -15,9 +15,9 @@ from libcpp.atomic cimport atomic
 from bpetk._encode_document cimport (
     TEXT_BYTES, TEXT_UCS1, TEXT_UCS2, TEXT_UCS4, TEXT_UTF8, Plan, Text, encode_document,
 )
-from bpetk._encode_rules cimport EncodeRules, Rules
+from bpetk._encode_rules cimport NO_ID, EncodeRules, Rules
 from bpetk._encode_worker cimport (
-    FINE, NO_MEMORY, Worker, encode_pieces, encode_stretch, worker_free, worker_new, worker_room,
+    FINE, NEEDS_GENERAL, NO_MEMORY, Worker, encode_pieces, encode_stretch, worker_free, worker_new, worker_room,
     worker_set_tier,
 )
 from bpetk._id_buffer cimport IdBuffer
@@ -100,6 +100,8 @@ cdef void gather(void* context, int number) noexcept nogil:
         k = b.next.fetch_add(1)
         if k >= b.n_chunks:
             return
+        if b.chunks[k].n == 0:
+            continue
         memcpy(b.final + b.chunks[k].first, b.workers[b.chunks[k].worker].out + b.chunks[k].at, b.chunks[k].n * 4)
 
 
@@ -174,7 +176,7 @@ cdef class Encoder:
         hidden = hidden.difference(self._made()) if hidden else hidden
         any_hidden = len(hidden) > 0
         for k in range(256):
-            any_missing |= r.byte_id[k] == <uint32_t>0xFFFFFFFF
+            any_missing |= r.byte_id[k] == NO_ID or r.last_id[k] == NO_ID
         try:
             text = <uint8_t*>PyMem_Malloc(r.offsets[r.n_ids] + 16)
             ends = <uint64_t*>PyMem_Malloc((<size_t>r.n_ids + 1) * sizeof(uint64_t))
@@ -245,8 +247,10 @@ cdef class Encoder:
     cdef bint _all_known(self, const uint8_t* t, size_t n):
         cdef size_t i
         for i in range(n):
-            if self.rules.rules.byte_id[t[i]] == <uint32_t>0xFFFFFFFF:
+            if self.rules.rules.byte_id[t[i]] == NO_ID:
                 return False
+        if n and self.rules.rules.last_id[t[n - 1]] == NO_ID:
+            return False
         return True
 
     cdef WorkerBox _take(self, int tier, bint count_only):
@@ -298,6 +302,9 @@ cdef class Encoder:
         cdef Worker* w
         cdef int failure
         cdef list out
+        cdef size_t where
+        if plan.general:
+            return NEEDS_GENERAL, 0
         text_of(text, &t)
         box = self._take(best_tier() if tier is None else tier_id(tier), False)
         w = box.worker
@@ -306,8 +313,13 @@ cdef class Encoder:
         else:
             with nogil:
                 failure = encode_document(w, plan, t, self.scheme)
+        if failure == NO_MEMORY:
+            raise MemoryError   # and with it goes the worker
         if failure:
-            return failure, w.error_at
+            out = None
+            where = w.error_at
+            self.idle.append(box)
+            return failure, where
         out = self._list(w.out, w.n_out)
         if w.out_room > 1 << 20:
             # A single long text must not keep its memory in use.
@@ -445,16 +457,20 @@ cdef class Encoder:
         cdef const uint64_t[::1] pieces
         cdef WorkerBox box = self._take(best_tier() if tier is None else tier_id(tier), False)
         cdef Worker* w = box.worker
-        cdef size_t n = view.shape[0]
+        cdef size_t n = view.shape[0], k
         if dropout:
             w.scratch.drop_below = <uint64_t>(dropout * 9007199254740992.0)
             w.scratch.random = seed
             # The cache holds what merging without dropout gives.
-            w.no_cache = True
+            # Where pretokens are cut depends on the processor, and with it the order of the random numbers.
+            w.no_cache = w.no_cuts = True
         try:
             if ends is not None:
                 pieces = ends
-                w.no_cuts = not whole_chars
+                for k in range(<size_t>pieces.shape[0]):
+                    if pieces[k] > n or (k and pieces[k] < pieces[k - 1]):
+                        raise ValueError("ends do not ascend, or are not places in the data")
+                w.no_cuts |= not whole_chars
                 if pieces.shape[0] and n:
                     with nogil:
                         encode_pieces(w, &view[0], &pieces[0], pieces.shape[0], 0)
@@ -468,8 +484,8 @@ cdef class Encoder:
             w.scratch.drop_below = 0
         failure, where = w.failure, w.error_at
         out = self._hand_over(w)
-        w.n_items = 0
-        self.idle.append(box)
+        if failure != NO_MEMORY:
+            self.idle.append(box)
         return out, failure, where
 
     def ints_of(self, const uint32_t[::1] ids):

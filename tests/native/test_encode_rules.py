@@ -259,7 +259,7 @@ def arguments(**changes: Any) -> dict[str, Any]:
         ({"unk_id": 1000}, "id 1000 has no bytes"),
         ({"unk_id": 97}, "merges the unknown token"),
         ({"left": array("q", [97])}, "Buffer dtype mismatch"),
-        ({"offsets": array("I", bytes(4 * (2**21 + 1)))}, "more than 2097150"),
+        ({"offsets": array("I", bytes(4 * (2**21 + 1)))}, "more than 2097151"),
     ],
 )
 def test_what_is_refused(changes: dict[str, Any], message: str) -> None:

@@ -21,7 +21,8 @@ from bpetk import _scanner
 from bpetk._added_tokens import Matcher
 from bpetk._encode_document import Plan
 from bpetk._encode_rules import EncodeRules
-from bpetk._encoder import Encoder, IdBuffer
+from bpetk._encoder import Encoder
+from bpetk._id_buffer import IdBuffer
 from bpetk.errors import UnknownTokenError
 from bpetk.reference import scan
 from bpetk.reference.encode import encode_text, encode_word, first_symbols, merge_dropping, merge_symbols
@@ -577,7 +578,7 @@ def test_an_empty_vocabulary() -> None:
 
 def test_ids_of_21_bits() -> None:
     """The highest id there can be, alone, as the last of four, and beyond them."""
-    n = 2097150
+    n = 2**21 - 1
     offsets = array("I", bytes(4 * (n + 1)))
     tokens = [(n - 256 + byte, bytes([byte])) for byte in range(255)] + [(n - 1, b"\xff")]
     byte_ids = [n - 256 + byte for byte in range(255)] + [n - 1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import random
 import statistics
 from dataclasses import replace
@@ -175,8 +176,8 @@ def test_decode_with_offsets_equals_tiktoken(model_seed: int, ids_seed: int) -> 
     )
     for text in random_texts(ids_seed, model, 4):
         for ids in (
-            tok.encode(text),
-            tok.encode(text, dropout=0.5, seed=1),
+            tok.encode_ordinary(text),
+            tok.encode(text, dropout=0.5, seed=1, disallowed_special=()),
             rng.choices(sorted(ranks.values()), k=5),
         ):
             try:
@@ -203,7 +204,6 @@ NORMALIZERS: list[Any] = [
     {"type": "Sequence", "normalizers": [{"type": "Lowercase"}, {"type": "NFKC"}]},
 ]
 BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
-PRE_TOKENIZERS: list[Any] = [None, {**BYTE_LEVEL, "add_prefix_space": True}]
 POST_PROCESSORS: list[Any] = [None, BYTE_LEVEL]
 
 
@@ -211,13 +211,8 @@ def stages(seed: int) -> tuple[Tokenizer, MadeModel]:
     """A tokenizer with random stages."""
     rng = random.Random(seed)
     model = plain_model(seed)
-    sections = Sections(
-        normalizer=rng.choice(NORMALIZERS),
-        pre_tokenizer=rng.choice(PRE_TOKENIZERS),
-        post_processor=rng.choice(POST_PROCESSORS),
-    )
-    made = bpe_model(model, rng.choice(sorted(SCHEMES)) if sections.pre_tokenizer is None else "gpt2", ADDED)
-    return Tokenizer(Definition(made, sections)), model
+    sections = Sections(normalizer=rng.choice(NORMALIZERS), post_processor=rng.choice(POST_PROCESSORS))
+    return Tokenizer(Definition(bpe_model(model, rng.choice(sorted(SCHEMES)), ADDED), sections)), model
 
 
 @settings(max_examples=200)
@@ -244,7 +239,12 @@ def test_offsets_equal_those_of_the_reference(seed: int, tmp_path: Path) -> None
     tokenizers = pytest.importorskip("tokenizers")
     tok, model = stages(seed)
     tok.save(tmp_path / "tok")
-    there = tokenizers.Tokenizer.from_file(str(tmp_path / "tok" / "tokenizer.json"))
+    path = tmp_path / "tok" / "tokenizer.json"
+    if seed % 4 == 0:
+        document = json.loads(path.read_bytes())
+        document["pre_tokenizer"] = {**BYTE_LEVEL, "add_prefix_space": True}
+        path.write_text(json.dumps(document), "utf-8")
+    tok, there = Tokenizer.from_file(path), tokenizers.Tokenizer.from_file(str(path))
     rng = random.Random(seed)
     for _ in range(40):
         text = text_with_added(rng, model) + rng.choice(("", unicode_text(rng, 4), adversarial_text(rng, 4)))
@@ -332,9 +332,8 @@ def test_dropout_is_as_strong_as_in_the_reference(corpus: str, scheme: str, tmp_
 @given(SEEDS, SEEDS)
 def test_text_between_added_tokens_is_a_text_of_its_own(model_seed: int, text_seed: int) -> None:
     model, rng = plain_model(model_seed), random.Random(text_seed)
-    tok = Tokenizer(bpe_model(model, "cl100k", ADDED))
+    tok = Tokenizer(bpe_model(model, "cl100k", ADDED[:2]))
     texts = [text.replace("<", "") for text in random_texts(text_seed, model, 3)]
-    texts = [text.replace("中文", "") for text in texts]
     contents = rng.choices(ADDED[:2], k=2)
     ids = [tok.encode(text) for text in texts]
     whole = f"{texts[0]}{contents[0]}{texts[1]}{contents[1]}{texts[2]}"

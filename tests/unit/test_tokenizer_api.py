@@ -14,7 +14,13 @@ import pytest
 
 import bpetk
 from bpetk.definition import Definition, Sections
-from bpetk.errors import ConfigError, CorpusFileError, InvalidEncodingError, UnknownTokenError
+from bpetk.errors import (
+    ConfigError,
+    CorpusFileError,
+    DocumentTypeError,
+    InvalidEncodingError,
+    UnknownTokenError,
+)
 from bpetk.model import BpeModel
 from bpetk.pretokenizers import get_scheme
 from bpetk.special_tokens import AddedToken
@@ -177,10 +183,10 @@ def test_only_text_is_encoded(tok: Tokenizer, text: Any) -> None:
 
 
 def test_a_batch_is_not_one_text(tok: Tokenizer) -> None:
-    # Its characters are documents: what Python's own functions would do.
-    assert tok.encode_batch("ab") == [tok.encode("a"), tok.encode("b")]
-    with pytest.raises(TypeError):
-        tok.encode_batch(b"ab")  # type: ignore[arg-type]
+    for call in (tok.encode_batch, tok.count_batch, tok.encode_batch_flat):
+        for text in ("ab", b"ab"):
+            with pytest.raises(DocumentTypeError, match="several documents"):
+                call(text)  # type: ignore[operator]
     with pytest.raises(TypeError):
         tok.encode_batch(3)  # type: ignore[arg-type]
 
@@ -338,7 +344,7 @@ def test_decode(tok: Tokenizer) -> None:
     assert tok.decode_bytes([0, *half], skip_special_tokens=True) == "猫".encode()[:2]
 
 
-@pytest.mark.parametrize("id", [315, -1, 2**40, "x", None, 1.5])
+@pytest.mark.parametrize("id", [315, -1, 2**40, None, 1.5])
 def test_unknown_ids(tok: Tokenizer, id: Any) -> None:
     for call in (
         lambda: tok.decode([3, id]),
@@ -351,6 +357,12 @@ def test_unknown_ids(tok: Tokenizer, id: Any) -> None:
     ):
         with pytest.raises(UnknownTokenError, match="is not in the vocabulary; ids are below 315"):
             call()
+
+
+@pytest.mark.parametrize("ids", [3, "12", b"12", [[1, 2]], ["x"]])
+def test_what_is_not_a_row_of_ids(tok: Tokenizer, ids: Any) -> None:
+    with pytest.raises(DocumentTypeError):
+        tok.decode(ids)
 
 
 def test_decode_with_offsets(tok: Tokenizer) -> None:
