@@ -63,6 +63,7 @@ class Places:
         _, offsets = model.table
         self._lengths = np.diff(np.frombuffer(offsets, dtype=np.uint32).astype(np.int64))
         self._byte_of = _starts(np, text)
+        self._text = text
         self.ids: list[int] = []
         self._texts: list[str | None] = []
         self._bytes: list[Any] = []
@@ -119,7 +120,10 @@ class Places:
         first, last = char_of[starts], char_of[np.maximum(ends, 1) - 1]
         if text.spans is None:
             chars = np.stack([first, last + 1], axis=1) + text.start
-            self._put(chars, np.stack([starts, ends], axis=1) + self._byte_of[text.start])
+            # Characters one for one, but perhaps others than the document's, with other bytes.
+            same = self._text.startswith(text.text, text.start)
+            own = np.stack([starts, ends], axis=1) + self._byte_of[text.start]
+            self._put(chars, own if same else None)
         else:
             spans = np.asarray(text.spans, dtype=np.int64)
             self._put(np.stack([spans[first, 0], spans[last, 1]], axis=1), None)

@@ -18,10 +18,17 @@ cdef class Decoder:
     cdef bytes skipped_if_special      # [n] 1: a special token
 
     def __init__(self, bytes blob not None, offsets, *, unknown=(), special=()):
+        cdef Py_ssize_t n, k
         if self.blob is not None:
             raise TypeError("a Decoder is immutable")
         self.blob, self.offsets, self.unknown = blob, offsets, frozenset(unknown)
-        flags = bytearray(self.offsets.shape[0] - 1)
+        n = self.offsets.shape[0]
+        if n == 0 or self.offsets[0] or self.offsets[n - 1] != <size_t>len(blob):
+            raise ValueError("offsets do not fit the bytes")
+        for k in range(n - 1):
+            if self.offsets[k] > self.offsets[k + 1]:
+                raise ValueError("offsets do not fit the bytes")
+        flags = bytearray(n - 1)
         for id in special:
             flags[id] = 1
         self.skipped_if_special = bytes(flags)
