@@ -124,16 +124,9 @@ cdef class Encoder:
 
     Immutable from outside and shared between threads without locks: a call takes idle workers, or makes them.
 
-    Parameters
-    ----------
-    rules
-        The model's tables.
-    scheme
-        Name of the native scheme, or None if pretokens come from outside.
-    whole_first
-        A whole pretoken that is a token becomes it, whatever the merges say.
-    hidden
-        Ids that are no entries of the model's vocabulary unless a merge makes them.
+    rules: the model's tables. scheme: name of the native scheme, or None if pretokens come from outside. whole_first: a
+    whole pretoken that is a token becomes it, whatever the merges say. hidden: ids that are no entries of the model's
+    vocabulary unless a merge makes them.
     """
 
     cdef EncodeRules rules
