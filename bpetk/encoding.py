@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -91,11 +91,10 @@ class Places:
             np.concatenate([empty, *self._chars]),
         )
 
-    def texts(self, id_to_token: Callable[[int], str]) -> list[str]:
-        """Give the text of each token: the vocabulary's, but of an added token what it took of the document."""
-        return [
-            id_to_token(id) if text is None else text for id, text in zip(self.ids, self._texts, strict=True)
-        ]
+    def texts(self) -> list[str]:
+        """Give the text of each token: the model's, but of an added token what it took of the document."""
+        strings = self._model.strings
+        return [strings[id] if text is None else text for id, text in zip(self.ids, self._texts, strict=True)]
 
     def _put(self, chars: Sequence[Sequence[int]] | Any, data: Any | None) -> None:
         chars = self._np.asarray(chars, dtype=self._np.int64).reshape(-1, 2)

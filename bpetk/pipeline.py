@@ -301,9 +301,10 @@ class Pipeline:
             part = AlignedText(text[start:end], start)
             to_utf8(part.text, start)
             if normalizer is not None and not normalizer.unchanged(part.text.encode()):
-                part = (
-                    normalizer.align(part) if aligned else AlignedText(normalizer.normalize(part.text), start)
-                )
+                if aligned or self.pre_tokenizer.asks_origin:
+                    part = normalizer.align(part)
+                else:
+                    part = AlignedText(normalizer.normalize(part.text), start)
             for i, j, id in self.splitter.cut_normalized(part.text, policy.contents):
                 stretch = part.slice(i, j)
                 if id is not None:

@@ -358,12 +358,15 @@ class PreTokenizer:
         The named scheme that cuts every text alike, or None.
     byte_level
         Whether ``ByteLevel`` is among the steps: only then the pieces are to be encoded as bytes.
+    asks_origin
+        Whether the cuts depend on where in the original the text stands, so that `split` needs the spans.
     """
 
     def __init__(self, config: Config, where: str) -> None:
         self.config = _read(config, where)
         steps = list(_flat(self.config, where))
         self.byte_level = any(step["type"] == "ByteLevel" for step, _ in steps)
+        self.asks_origin = any(step.get("prepend_scheme") == "first" for step, _ in steps)
         self.scheme = scheme_from_steps([step for step, _ in steps])
         self._stages = _stages(steps)
         if self.scheme is None:

@@ -266,7 +266,7 @@ class TextEncoder(TokenizerBase):
             import numpy as np
 
             spans = [(int(start), int(end)) for start, end in char_offsets.tolist()]
-            texts = places.texts(self.id_to_token)
+            texts = places.texts()
             trimmed = pipeline.post_processor.trim(texts, spans, add_special_tokens=add_special_tokens)
             char_offsets = np.asarray(trimmed, dtype=np.int64).reshape(-1, 2)
         if add_special_tokens:

@@ -140,7 +140,7 @@ def random_model(seed: int, *, as_value: bool = False) -> MadeModel:
     elif kind < 0.3:
         model = _with_unknown(rng, model)
     elif kind < 0.35 and not as_value:
-        model = _with_odd_result(rng, model)
+        return _with_odd_result(rng, model)  # which no file can say, so nothing else needs to go with it
     if rng.random() < 0.35:
         model = _with_whole_tokens(rng, model)
     if as_value:
