@@ -1,7 +1,7 @@
 from collections.abc import Iterable
 from typing import Literal
 
-from typing_extensions import Self, disjoint_base
+from typing_extensions import Buffer, Self, disjoint_base
 
 from bpetk._counter import WordCounts
 
@@ -23,6 +23,25 @@ class MergeLoop:
         first_cutoff: int = ...,
         parallel_from: int = ...,
     ) -> Self: ...
+    @staticmethod
+    def of_characters(
+        words: WordCounts,
+        *,
+        characters: list[int],
+        pieces: int,
+        scripts: Buffer | None = ...,
+        max_length: int = ...,
+        split_by_whitespace: bool = ...,
+        suffix: bool = ...,
+        whitespace_only: bool = ...,
+        split_digits: bool = ...,
+        split_by_number: bool = ...,
+        threads: int = ...,
+        wide_symbols: bool = ...,
+        wide_positions: bool = ...,
+        first_cutoff: int = ...,
+        parallel_from: int = ...,
+    ) -> MergeLoop: ...
     # After an exception it is "no_memory", "too_big" or "cancelled", and the loop is of no further use.
     @property
     def stop(self) -> Literal["vocab_size", "no_more_pairs", "min_frequency", "string_made_twice"] | None: ...
@@ -40,4 +59,5 @@ class MergeLoop:
     def cancel(self) -> None: ...
     def run(self, most: int, work: int = ...) -> int: ...
     def result(self) -> tuple[bytes, bytes, bytes, bytes, bytes]: ...
+    def pieces(self) -> list[str]: ...
     def script_costs(self) -> dict[str, tuple[int, int]]: ...

@@ -21,8 +21,8 @@ from bpetk.reference_libraries import Reference, load_reference
 from bpetk.targets import lost_parts, rank_table, vocab_and_merges
 from bpetk.tokenizer import Tokenizer
 
-Target = Literal["hf", "tiktoken", "gpt2"]
-TARGETS: tuple[Target, ...] = ("hf", "tiktoken", "gpt2")
+Target = Literal["hf", "tiktoken", "gpt2", "image"]
+TARGETS: tuple[Target, ...] = ("hf", "tiktoken", "gpt2", "image")
 
 PathInput = str | os.PathLike[str]
 
@@ -79,12 +79,13 @@ def convert(
     src
         A tokenizer, or its files.
     dst
-        Must not exist. For ``"hf"`` and ``"gpt2"`` a folder, for ``"tiktoken"`` the rank file; what that does not
-        hold is written to ``<dst>.json``: ``name``, ``pat_str`` and ``special_tokens``, as ``tiktoken.Encoding`` takes
-        them.
+        Must not exist. For ``"hf"`` and ``"gpt2"`` a folder, for ``"image"`` the file, for ``"tiktoken"`` the rank
+        file; what that does not hold is written to ``<dst>.json``: ``name``, ``pat_str`` and ``special_tokens``, as
+        ``tiktoken.Encoding`` takes them.
     to
         ``"hf"``: ``tokenizer.json``, ``tokenizer_config.json`` and a manifest. ``"tiktoken"``: base64 of each token
-        with its id. ``"gpt2"``: ``vocab.json`` and ``merges.txt``.
+        with its id. ``"gpt2"``: ``vocab.json`` and ``merges.txt``. ``"image"``: one file of bpetk's own that loads in
+        a few milliseconds.
     probes
         Files of UTF-8 text to compare besides the built-in text, line by line and as a whole.
     options
@@ -204,7 +205,13 @@ def _notes(definition: Definition) -> list[str]:
     return [f"not part of the new file: {', '.join(lost)}"] if lost else []
 
 
-_DRAFTS = {"hf": _draft_hf, "tiktoken": _draft_tiktoken, "gpt2": _draft_gpt2}
+def _draft_image(definition: Definition, work: Path, name: str) -> _Draft:
+    path = work / name
+    Tokenizer(definition).save_image(path)
+    return _Draft(path, [path], {})
+
+
+_DRAFTS = {"hf": _draft_hf, "tiktoken": _draft_tiktoken, "gpt2": _draft_gpt2, "image": _draft_image}
 
 
 # --- the proof ------------------------------------------------------------------------------------------------------
@@ -233,7 +240,8 @@ def _compare_ids(
     """Compare ids with those of the new files as bpetk reads them, and as the library does that they are for."""
     reference: Reference | None = None
     try:
-        reference = load_reference(made.definition, "tiktoken" if to == "tiktoken" else "hf")
+        if to != "image":  # which is no other library's
+            reference = load_reference(made.definition, "tiktoken" if to == "tiktoken" else "hf")
     except MissingDependencyError as error:
         draft.notes.append(f"not compared with the library itself: {error}")
     readers = ["bpetk", *([] if reference is None else [reference.name])]

@@ -61,6 +61,10 @@ class Definition:
         The file, or the main one of several; empty if there is none.
     training
         The provenance block of the manifest, if there is one.
+    image_of
+        The format of the files that an image was made from.
+    encoder
+        The native encoder that an image holds; made for this very model.
     """
 
     model: BpeModel
@@ -69,13 +73,24 @@ class Definition:
     format: str = "trained"
     source: str = ""
     training: Mapping[str, Any] | None = None
+    image_of: str = ""
+    encoder: Any = field(default=None, compare=False, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the encoder, which can be made again."""
+        return self.__dict__ | {"encoder": None}
+
+    @property
+    def kind(self) -> str:
+        """The format; of an image, that of the files it was made from."""
+        return self.image_of or self.format
 
     @property
     def stages(self) -> tuple[Section, Section, Section, Section]:
         """Normalizer, pre-tokenizer, post-processor and decoder, with what the model says where a section is absent."""
         sections = self.sections
         decoder = sections.decoder
-        if decoder is None and self.format == "trained":
+        if decoder is None and self.kind == "trained":
             decoder = BYTE_LEVEL_DECODER
         return (
             sections.normalizer,

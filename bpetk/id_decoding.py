@@ -93,7 +93,7 @@ class IdDecoder(TokenizerBase):
 
     @cached_property
     def _decoder(self) -> Decoder | None:
-        section, format = self._definition.sections.decoder, self._definition.format
+        section, format = self._definition.sections.decoder, self._definition.kind
         # A tokenizer.json without a decoder joins tokens with blanks; other files have none and mean bytes.
         return None if section is None and format != "hf" else decoder_from_hf(section, "decoder")
 

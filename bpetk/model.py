@@ -104,6 +104,7 @@ class BpeModel:
 
     # INVARIANT: holds the vocabulary that follows from the fields; not part of a model's identity.
     _packed: ClassVar[tuple[bytes, Sequence[int], bytes] | None] = None
+    _complete: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Bring the fields to their final types; check what can be checked without walking the merges."""
@@ -135,7 +136,9 @@ class BpeModel:
         if len(lengths) > 1:
             raise ConfigError(f"left, right, new and counts differ in length: {sorted(lengths)}")
 
-    def keep_packed(self, blob: bytes, offsets: Sequence[int], flags: bytes) -> None:
+    def keep_packed(
+        self, blob: bytes, offsets: Sequence[int], flags: bytes, *, complete: bool = False
+    ) -> None:
         """Take the vocabulary as a reader packed it, so that it need not be made of the merges.
 
         Parameters
@@ -144,8 +147,11 @@ class BpeModel:
             As in ``table``, for the ids that the vocabulary of the file has (uint32 offsets).
         flags
             For each id 0 if there is no token, and bits 4 if it is a byte or the result of a merge.
+        complete
+            ``blob`` and ``offsets`` have the bytes of all ids, those of added tokens too: they are ``table``.
         """
         object.__setattr__(self, "_packed", (blob, offsets, flags))
+        object.__setattr__(self, "_complete", complete)
 
     @cached_property
     def tokens(self) -> dict[int, bytes]:
@@ -251,6 +257,8 @@ class BpeModel:
         if self._packed is None:
             return None
         blob, packed, flags = self._packed
+        if self._complete:
+            return blob, packed if isinstance(packed, array) else array("I", packed)
         inside = {*self.special_tokens, *(text for text, _ in self.extra_tokens)}
         outside = {token.id: token for token in self.added_tokens if token.content not in inside}
         outside = {id: token for id, token in outside.items() if id >= len(flags) or not flags[id]}

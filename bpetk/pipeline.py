@@ -134,6 +134,9 @@ class Pipeline:
     @cached_property
     def encoder(self) -> Encoder:
         """The native encoder, with its tables."""
+        made: Encoder | None = self.definition.encoder
+        if made is not None:
+            return made
         model = self.model
         blob, offsets = model.table
         unk = None if model.unk_token is None else model.string_id(model.unk_token)

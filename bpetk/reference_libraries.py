@@ -110,7 +110,7 @@ def _missing(library: str, error: ImportError) -> MissingDependencyError:
 
 
 def _load_hf(definition: Definition) -> Reference:
-    if definition.format in RANK_FORMATS:
+    if definition.kind in RANK_FORMATS:
         raise ConfigError(
             f"tokenizers cannot load {definition.source}, which holds ranks: compare with tiktoken "
             "(--against tiktoken), or convert it first (bpetk convert --to hf)"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from bpetk.definition import Definition
 from bpetk.file_encoding import FileEncoder
 from bpetk.id_decoding import IdDecoder
+from bpetk.interop.image import write_image
 from bpetk.interop.loading import load_definition
 from bpetk.model_file import save_tokenizer
 from bpetk.report import TrainReport
@@ -77,10 +79,10 @@ class Tokenizer(FileEncoder, IdDecoder):
         ----------
         path
             A file, or a directory that holds one. What it is, is seen from its content: ``tokenizer.json``, a file of
-            ranks as tiktoken has them, Mistral's ``tekken.json``, ``vocab.json`` with ``merges.txt`` beside. A
-            directory is searched in this order.
+            ranks as tiktoken has them, Mistral's ``tekken.json``, ``vocab.json`` with ``merges.txt`` beside, an
+            image (`save_image`). A directory is searched for the first four, in this order.
         format
-            ``"hf"``, ``"tiktoken"``, ``"tekken"`` or ``"gpt2"``, to take nothing else.
+            ``"hf"``, ``"tiktoken"``, ``"tekken"``, ``"gpt2"`` or ``"image"``, to take nothing else.
         scheme, pattern
             How text is cut, for a file of ranks, which does not say it: the name of a scheme, or a pattern in
             tiktoken's dialect.
@@ -167,6 +169,34 @@ class Tokenizer(FileEncoder, IdDecoder):
             report=self._train_report,
             overwrite=overwrite,
         )
+
+    def save_image(self, path: str | os.PathLike[str]) -> None:
+        """Write one file that `from_file` loads some twenty times as fast as a ``tokenizer.json``.
+
+        It holds the tables that encoding needs as they stand in memory. It is for many short-lived processes, not for
+        keeping: a later version of bpetk may ask for it to be made again from the tokenizer's own files.
+
+        Parameters
+        ----------
+        path
+            Replaced if it is an image, refused if it is anything else.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written, or is another file; then nothing was changed.
+
+        Examples
+        --------
+        >>> import bpetk, pathlib, tempfile
+        >>> tok = bpetk.train_from_iterator(["ab ab"], vocab_size=257)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     tok.save_image(pathlib.Path(folder, "tok.bpetk"))
+        ...     Tokenizer.from_file(pathlib.Path(folder, "tok.bpetk")) == tok
+        True
+        """
+        definition = replace(self._definition, roles=dict(self._roles))
+        write_image(path, definition, self._pipeline.encoder)
 
     def __len__(self) -> int:
         """Return the number of ids, added tokens included."""

@@ -43,7 +43,7 @@ class TokenizerBase:
 
     @property
     def format(self) -> str:
-        """What it was read from: ``"hf"``, ``"tiktoken"``, ``"tekken"``, ``"gpt2"``; ``"trained"`` if from nothing."""
+        """What it was read from: one of `Tokenizer.from_file`'s formats, or ``"trained"``."""
         return self._definition.format
 
     @property

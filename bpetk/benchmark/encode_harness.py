@@ -286,7 +286,7 @@ def _run_reference(
     progress: Progress | None,
 ) -> str | None:
     """Get the right ids, before and apart from what is measured; None if the library is not here."""
-    name = "tiktoken" if tokenizer.format in RANK_FORMATS else "hf"
+    name = "tiktoken" if tokenizer.definition.kind in RANK_FORMATS else "hf"
     peer: EncodePeer = ENCODE_PEERS[name]
     version = peer.installed_version()
     if version is None or peer.refuse(job.mode, job.forms) is not None:

@@ -14,7 +14,7 @@ from bpetk.errors import ConfigError
 from bpetk.pretokenizers import SCHEMES
 from bpetk.tokenizer import Tokenizer
 
-FORMATS = ("hf", "tiktoken", "tekken", "gpt2")
+FORMATS = ("hf", "tiktoken", "tekken", "gpt2", "image")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

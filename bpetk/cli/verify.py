@@ -105,7 +105,7 @@ def verify_encode_command(
     names = expand(files)
     with notes(as_json=as_json):
         tokenizer = load_model(model, **loading)
-    library = against or ("tiktoken" if tokenizer.format in RANK_FORMATS else "hf")
+    library = against or ("tiktoken" if tokenizer.definition.kind in RANK_FORMATS else "hf")
     total = sum(os.path.getsize(name) for name in names if os.path.isfile(name))
     with byte_display("comparing", total, quiet=as_json) as progress:
         result = verify_encode(

@@ -8,8 +8,8 @@ from typing import Any, NoReturn
 from bpetk.errors import ModelFileError
 from bpetk.interop.json_fields import parse_json, short
 
-FORMATS = ("hf", "tekken", "tiktoken", "gpt2")
-"""``tokenizer.json``, ``tekken.json``, a rank file of tiktoken, ``vocab.json`` with ``merges.txt``."""
+FORMATS = ("hf", "tekken", "tiktoken", "gpt2", "image")
+"""``tokenizer.json``, ``tekken.json``, a rank file of tiktoken, ``vocab.json`` with ``merges.txt``, an image."""
 
 _MAGIC = (
     (b"\x1f\x8b", "compressed (gzip); unpack it first"),

@@ -137,7 +137,7 @@ def assemble(
         refuse("the file", f"unknown field {quoted(unknown[0])}; a tokenizer.json has {', '.join(_KEYS)}")
     expect(data.get("version", "1.0"), ("1.0",), "version")
     _check_kind(fields, data.get("pre_tokenizer"))
-    sections = {name: _read_section(name, data.get(name)) for name in _STAGES}
+    sections = {name: read_stage(name, data.get(name)) for name in _STAGES}
     added = read_added_tokens(data.get("added_tokens", []))
     parts = read(added)
     config: dict[str, Any] = {
@@ -160,8 +160,14 @@ def assemble(
     return Definition(model, kept, format="hf")
 
 
-def _read_section(name: str, value: Any) -> Any:
-    """Make the stage of a section, which checks it completely; None if there is none."""
+def read_stage(name: str, value: Any) -> Any:
+    """Make the stage of a section, which checks it completely; None if there is none.
+
+    Raises
+    ------
+    ModelFileError
+        If it is malformed or not supported; the message names the field.
+    """
     if value is None:
         return None
     check_text(value, name)

@@ -16,6 +16,7 @@ from bpetk.interop.detection import FORMATS, detect, is_sentencepiece
 from bpetk.interop.fast_json import read_fast
 from bpetk.interop.gpt2 import from_vocab_and_merges
 from bpetk.interop.huggingface import from_tokenizer_json
+from bpetk.interop.image import is_image, read_image
 from bpetk.interop.json_fields import parse_json
 from bpetk.interop.side_files import added_tokens_beside
 from bpetk.interop.tekken import from_tekken_json
@@ -48,7 +49,7 @@ def load_definition(
         folder; there the first of these that it has counts, in this order, and ``tokenizer_config.json``
         and what `save_tokenizer` writes are read too.
     format
-        ``"hf"``, ``"tekken"``, ``"tiktoken"`` or ``"gpt2"``: read it as this, and in a folder take this.
+        ``"hf"``, ``"tekken"``, ``"tiktoken"``, ``"gpt2"`` or ``"image"``: read it as this, and in a folder take this.
     scheme, pattern
         How text is cut, for a format that does not say it: needed for ranks; for ``vocab.json`` instead of
         GPT-2's rule. A name, or a pattern in the syntax of tiktoken or of Hugging Face's ``Regex``, respectively.
@@ -90,6 +91,10 @@ def _load_file(
     *,
     in_folder: bool = False,
 ) -> Definition:
+    given = {"scheme": scheme, "pattern": pattern, "special_tokens": special_tokens}
+    if format in (None, "image") and is_image(_head(path)):
+        _refuse_given(given, path)
+        return read_image(path)
     data = read_file(path)
     fast = read_fast(data) if format in (None, "hf") else None
     with naming(path):
@@ -99,11 +104,8 @@ def _load_file(
             format, value = detect(data)
         else:
             value = None if format == "tiktoken" else parse_json(data)
-    given = {"scheme": scheme, "pattern": pattern, "special_tokens": special_tokens}
-    if format in ("hf", "tekken") and (
-        named := [name for name, value_ in given.items() if value_ is not None]
-    ):
-        raise ConfigError(f"{named[0]} cannot be given: {str(path)!r} says it itself")
+    if format in ("hf", "tekken"):
+        _refuse_given(given, path)
     if format == "gpt2":
         definition = _load_pair(path, value, _scheme(scheme, pattern), special_tokens, in_folder)
     elif format == "tiktoken":
@@ -151,6 +153,12 @@ def _scheme(scheme: str | None, pattern: str | None) -> Scheme | None:
     if pattern is not None:
         return scheme_from_pattern(pattern) or custom_scheme(pattern)
     return None if scheme is None else get_scheme(scheme)
+
+
+def _refuse_given(given: Mapping[str, Any], path: Path) -> None:
+    for name, value in given.items():
+        if value is not None:
+            raise ConfigError(f"{name} cannot be given: {str(path)!r} says it itself")
 
 
 def _choose(folder: Path, format: str | None) -> Path:

@@ -19,7 +19,6 @@ from bpetk._word_table cimport (
 
 cdef enum:
     BATCH = 512                     # pretokens looked up side by side, so that their cache misses overlap
-    PARTITION_SHIFT = 58            # 64 - log2(PARTITIONS)
     WHITE = 4                       # flag of native/unicode_tables.h
 
 cdef uint64_t LONGEST_WORD = 0xFFFFFFFF   # a record holds its length in 32 bits
@@ -113,13 +112,6 @@ class InvalidUtf8(ValueError):
 
 cdef class CountWorker:
     """The tables of one thread. Not safe to share between threads; release of the GIL is inside."""
-
-    cdef Table tables[PARTITIONS]
-    cdef Arena* arena
-    cdef int scheme
-    cdef int tier
-    cdef bint lines
-    cdef readonly uint64_t pretokens
 
     def __cinit__(self, str scheme not None, *, bint lines, str tier=None):
         self.scheme = scheme_id(scheme)

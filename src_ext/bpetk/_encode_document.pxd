@@ -1,9 +1,9 @@
 """A document: added tokens are split off, what the native path cannot do is noticed, the stretches are encoded."""
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from bpetk._added_tokens cimport Matcher
-from bpetk._encode_worker cimport Worker
+from bpetk._encode_state cimport Worker
 
 cdef enum TextKind:
     TEXT_UTF8 = 0       # known to be well-formed
@@ -34,6 +34,10 @@ cdef class Plan:
 
 # Appends the ids of a document and returns a Failure; what was appended before a failure is of no use.
 cdef int encode_document(Worker* w, Plan plan, Text text, int scheme) noexcept nogil
+# Does the same for several documents; counts: the ids of each, -1 - failure of one that failed.
+cdef void encode_documents(
+    Worker* w, Plan plan, const Text* texts, size_t n, int scheme, int64_t* counts
+) noexcept nogil
 # UTF-8 of a text: in place, or in w.text. Returns a Failure.
 cdef int as_utf8(Worker* w, Text text, const uint8_t** s_out, size_t* n_out) noexcept nogil
 cdef int encode_utf8(Worker* w, Plan plan, const uint8_t* s, size_t n, int scheme) noexcept nogil

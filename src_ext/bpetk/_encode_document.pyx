@@ -1,14 +1,20 @@
 # cython: auto_pickle=False
 """From a document to ids: added tokens, the check for normal form, pretokens, segments."""
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.string cimport memchr, memcpy
 
 from bpetk._added_tokens cimport Matcher
-from bpetk._encode_worker cimport (
-    FINE, FORBIDDEN, INVALID_UTF8, NEEDS_GENERAL, NO_MEMORY, SURROGATE, Worker, encode_stretch, worker_room,
+from bpetk._encode_state cimport (
+    FINE, FORBIDDEN, INVALID_UTF8, MARKS, NEEDS_GENERAL, NO_MEMORY, SURROGATE, Worker,
 )
+from bpetk._encode_worker cimport Line, encode_lines, encode_stretch, worker_room
 from bpetk._native cimport mem_alloc, mem_free, utf8_encode, utf8_first_error
 from bpetk._normalizer cimport nfc_first_change
+from bpetk._types cimport SCHEME_CL100K_TIKTOKEN, SCHEME_WHITESPACE
+
+cdef enum:
+    JOINED = 65536      # bytes of short documents that are encoded together
 
 
 cdef class Plan:
@@ -26,35 +32,57 @@ cdef class Plan:
         self.form, self.general = form, general
 
 
-cdef int as_utf8(Worker* w, Text text, const uint8_t** s_out, size_t* n_out) noexcept nogil:
-    cdef size_t needed, stopped = text.n, at
+cdef size_t utf8_room(Text text) noexcept nogil:
+    """Bytes that the UTF-8 of a text may need."""
     if text.kind == TEXT_UTF8 or text.kind == TEXT_BYTES:
-        s_out[0], n_out[0] = <const uint8_t*>text.data, text.n
-        if text.kind == TEXT_BYTES:
-            at = utf8_first_error(s_out[0], text.n)
-            if at != text.n:
-                w.error_at = at
-                return INVALID_UTF8
-        return FINE
-    needed = text.n * (2 if text.kind == TEXT_UCS1 else 3 if text.kind == TEXT_UCS2 else 4) + 24
-    if needed > w.text_room:
-        mem_free(w.text, w.text_room)
-        w.text_room = needed + needed // 4
-        w.text = <uint8_t*>mem_alloc(w.text_room)
-        if w.text == NULL:
-            w.text_room = 0
-            return NO_MEMORY
+        return text.n
+    return text.n * (2 if text.kind == TEXT_UCS1 else 3 if text.kind == TEXT_UCS2 else 4) + 24
+
+
+cdef int write_utf8(Worker* w, Text text, uint8_t* to, size_t* n_out) noexcept nogil:
+    """Write what is not UTF-8 in memory as UTF-8."""
+    cdef size_t stopped = text.n
     if text.kind == TEXT_UCS1:
-        n_out[0] = utf8_encode[uint8_t](<const uint8_t*>text.data, text.n, w.text, &stopped)
+        n_out[0] = utf8_encode[uint8_t](<const uint8_t*>text.data, text.n, to, &stopped)
     elif text.kind == TEXT_UCS2:
-        n_out[0] = utf8_encode[uint16_t](<const uint16_t*>text.data, text.n, w.text, &stopped)
+        n_out[0] = utf8_encode[uint16_t](<const uint16_t*>text.data, text.n, to, &stopped)
     else:
-        n_out[0] = utf8_encode[uint32_t](<const uint32_t*>text.data, text.n, w.text, &stopped)
-    s_out[0] = w.text
+        n_out[0] = utf8_encode[uint32_t](<const uint32_t*>text.data, text.n, to, &stopped)
     if stopped != text.n:
         w.error_at = stopped
         return SURROGATE
     return FINE
+
+
+cdef int check_utf8(Worker* w, Text text) noexcept nogil:
+    cdef size_t at
+    if text.kind == TEXT_BYTES:
+        at = utf8_first_error(<const uint8_t*>text.data, text.n)
+        if at != text.n:
+            w.error_at = at
+            return INVALID_UTF8
+    return FINE
+
+
+cdef bint text_memory(Worker* w, size_t needed) noexcept nogil:
+    if needed <= w.text_room:
+        return True
+    mem_free(w.text, w.text_room)
+    w.text_room = needed + needed // 4
+    w.text = <uint8_t*>mem_alloc(w.text_room)
+    if w.text == NULL:
+        w.text_room = 0
+    return w.text != NULL
+
+
+cdef int as_utf8(Worker* w, Text text, const uint8_t** s_out, size_t* n_out) noexcept nogil:
+    if text.kind == TEXT_UTF8 or text.kind == TEXT_BYTES:
+        s_out[0], n_out[0] = <const uint8_t*>text.data, text.n
+        return check_utf8(w, text)
+    if not text_memory(w, utf8_room(text)):
+        return NO_MEMORY
+    s_out[0] = w.text
+    return write_utf8(w, text, w.text, n_out)
 
 
 cdef inline int put_id(Worker* w, uint32_t id) noexcept nogil:
@@ -132,3 +160,79 @@ cdef int encode_document(Worker* w, Plan plan, Text text, int scheme) noexcept n
         w.failure = FINE
         w.n_items = 0
     return failure
+
+
+cdef void encode_alone(Worker* w, Plan plan, Text text, int scheme, int64_t* count) noexcept nogil:
+    cdef size_t before = w.n_out + w.n_counted
+    cdef int failure = encode_document(w, plan, text, scheme)
+    if failure:
+        if w.count_only:
+            w.n_counted = before
+        else:
+            w.n_out = before
+        count[0] = -1 - failure
+    else:
+        count[0] = <int64_t>(w.n_out + w.n_counted - before)
+
+
+cdef size_t join(Worker* w, const Text* texts, size_t n, Line* lines, size_t most, size_t* used_out) noexcept nogil:
+    """Put short documents of one line one behind the other into w.text; returns how many."""
+    cdef size_t k = 0, used = 0, size
+    cdef const void* inner
+    while k < n and k < most and used + utf8_room(texts[k]) + 1 <= JOINED:
+        if texts[k].kind == TEXT_UTF8 or texts[k].kind == TEXT_BYTES:
+            size = texts[k].n
+            if check_utf8(w, texts[k]):
+                break
+            if size:
+                memcpy(w.text + used, texts[k].data, size)
+        elif write_utf8(w, texts[k], w.text + used, &size):
+            break
+        inner = memchr(w.text + used, 10, size)
+        if inner != NULL and <const uint8_t*>inner + 1 != w.text + used + size:
+            break
+        used += size
+        lines[k].end = used
+        if inner == NULL:
+            w.text[used] = 10
+            used += 1
+        lines[k].next = used
+        k += 1
+    used_out[0] = used
+    return k
+
+
+cdef bint plain(Plan plan, const uint8_t* s, size_t n) noexcept nogil:
+    """Whether a text holds nothing but ordinary text in normal form."""
+    cdef size_t end = 0
+    cdef uint32_t k = 0
+    return (
+        not (plan.has_forbidden and plan.forbidden.find(s, n, 0, &end, &k) != n)
+        and not (plan.has_suspects and plan.suspects.find(s, n, 0, &end, &k) != n)
+        and not (plan.has_first and plan.first.find(s, n, 0, &end, &k) != n)
+        and not (plan.has_second and plan.second.find(s, n, 0, &end, &k) != n)
+        and not (plan.form >= 0 and nfc_first_change(s, n, plan.form) != n)
+    )
+
+
+cdef void encode_documents(
+    Worker* w, Plan plan, const Text* texts, size_t n, int scheme, int64_t* counts
+) noexcept nogil:
+    """Short documents together, as lines of one text: scanning and looking up short texts one by one costs twice as
+    much. Where anything is special about one of them, they are done again one by one."""
+    cdef Line lines[MARKS]
+    cdef size_t i = 0, j, k, used = 0, n_out, n_counted
+    cdef bint joinable = not plan.general and scheme >= 0 and scheme != SCHEME_WHITESPACE and \
+        scheme != SCHEME_CL100K_TIKTOKEN and n > 1 and text_memory(w, JOINED + 64)
+    while i < n:
+        k = join(w, texts + i, n - i, lines, MARKS, &used) if joinable else 0
+        n_out, n_counted = w.n_out, w.n_counted
+        if k < 2 or not plain(plan, w.text, used) or \
+                encode_lines(w, w.text, w.text_room, lines, k, scheme, counts + i):
+            w.failure = FINE
+            w.n_items = w.n_cuts = w.n_marks = w.next_mark = 0
+            w.n_out, w.n_counted = n_out, n_counted
+            k = max(k, <size_t>1)
+            for j in range(k):
+                encode_alone(w, plan, texts[i + j], scheme, &counts[i + j])
+        i += k

@@ -66,6 +66,8 @@ cdef class EncodeRules:
     cdef int _build_filter(self, const uint32_t[::1] left, const uint32_t[::1] right) except -1
     cdef int _build_chars(self, uint32_t* completed) noexcept nogil
 
+# Bytes of the tables that lie in one piece.
+cdef size_t table_bytes(const Rules* r) noexcept nogil
 cdef uint32_t find_whole(const Rules* r, const uint8_t* t, size_t n) noexcept nogil
 cdef bint may_cross(const Rules* r, const uint8_t* x, unsigned nx, const uint8_t* y, unsigned ny) noexcept nogil
 # x, y: raw characters on both sides of a joint, x at the top of 32 bits; g: last byte of x and first of y.

@@ -114,6 +114,11 @@ cdef size_t start_from_chars(const Rules* r, const uint8_t* t, size_t n, uint32_
     return k
 
 
+cdef size_t table_bytes(const Rules* r) noexcept nogil:
+    return BITMAP_BYTES + 2 * GUARD_BYTES + 65600 * 4 + 2 * 65536 * 4 + <size_t>r.pairs.buckets * 64 + \
+        ((<size_t>r.n_rules + 16) & ~<size_t>15) * 4
+
+
 cdef uint32_t find_whole(const Rules* r, const uint8_t* t, size_t n) noexcept nogil:
     cdef uint64_t h
     cdef size_t k
@@ -199,8 +204,7 @@ cdef class EncodeRules:
         """Give all tables of known size their place in one piece of memory."""
         cdef Rules* r = &self.rules
         cdef uint8_t* at
-        self._arena_bytes = BITMAP_BYTES + 2 * GUARD_BYTES + 65600 * 4 + 2 * 65536 * 4 + pair_bytes + \
-            ((<size_t>r.n_rules + 16) & ~<size_t>15) * 4
+        self._arena_bytes = table_bytes(r)
         if self._arena_bytes > HUGE // 2:
             # Tables of this size are worth huge pages: look-ups in them are at random.
             self._arena_bytes = max(self._arena_bytes, <size_t>2 * HUGE)

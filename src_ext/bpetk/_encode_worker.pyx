@@ -3,18 +3,18 @@ cache 512 at a time, those not found are merged 16 side by side, and the ids are
 
 Reference twin: bpetk/reference/encode.py."""
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from bpetk._encode_rules cimport BITMAP_BITS, NO_ID, Rules, find_whole, pattern_crosses
+from bpetk._encode_rules cimport BITMAP_BITS, Rules, pattern_crosses
+from bpetk._encode_state cimport BATCH, CUTS, ENDS, MARKS, NO_MEMORY, TOO_LONG, Worker
+from bpetk._missed_segments cimport grow, merge_missed
 from bpetk._native cimport (
-    CacheEntry, CutBlock, MergeJob, SegmentItem, ascii_short, cache_put, class_and_length, cpu_has_cut_blocks,
-    cut_block,
-    find_items, kAskAgain, kCountShift, kCutBefore, kCutRead, kElsewhere, lowest_bit,
-    kLongKey, make_items, mem_alloc, mem_alloc_now, mem_free, merge_step, put_all,
+    CacheEntry, CutBlock, ascii_short, cache_put, class_and_length, cpu_has_cut_blocks, cut_block, find_items,
+    kCutBefore, kCutRead, kElsewhere, kLongKey, lowest_bit, make_items, mem_alloc, mem_alloc_now, mem_free, put_all,
 )
 from bpetk._scanner cimport TIER_AVX512, Scan, scan_next
-from bpetk._segment_merge cimport MERGE_DONE, MERGE_RUNS, job_start, merge_segment, scratch_free, scratch_init
+from bpetk._segment_merge cimport scratch_free, scratch_init
 from bpetk._types cimport SCHEME_WHITESPACE
 
 cdef enum:
@@ -59,18 +59,6 @@ cdef void worker_free(Worker* w) noexcept nogil:
     mem_free(w, sizeof(Worker))
 
 
-cdef bint grow(uint32_t** p, size_t* room, size_t used, size_t needed) noexcept nogil:
-    cdef size_t bigger = max(needed + needed // 2, <size_t>LEAST_OUT)
-    cdef uint32_t* q = <uint32_t*>mem_alloc(bigger * 4)
-    if q == NULL:
-        return False
-    if used:
-        memcpy(q, p[0], used * 4)
-    mem_free(p[0], room[0] * 4)
-    p[0], room[0] = q, bigger
-    return True
-
-
 cdef bint worker_room(Worker* w, size_t more) noexcept nogil:
     """Make room for that many ids; put_ids writes up to three beyond the last one."""
     if w.n_out + more + 4 <= w.out_room:
@@ -82,110 +70,19 @@ cdef bint worker_room(Worker* w, size_t more) noexcept nogil:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Segments that the cache does not know.
+# Batches.
 
 
-cdef inline void take(Worker* w, uint32_t k, const uint32_t* ids, size_t n, uint32_t flag) noexcept nogil:
-    """Keep the ids of missed segment k until they are put out."""
-    cdef uint32_t* d = w.side[k]
-    cdef size_t i
-    if n <= 4:
-        for i in range(4):
-            d[i] = ids[i] if i < n else 0
-        d[3] |= <uint32_t>n << kCountShift | flag
-        return
-    if w.n_spilled + n > w.spill_room and not grow(&w.spilled, &w.spill_room, w.n_spilled, w.n_spilled + n):
-        w.failure = NO_MEMORY
-        d[0] = d[1] = d[2] = 0
-        d[3] = kElsewhere
-        return
-    memcpy(w.spilled + w.n_spilled, ids, n * 4)
-    d[0], d[1], d[2], d[3] = <uint32_t>w.n_spilled, <uint32_t>n, 0, kElsewhere
-    w.n_spilled += n
+cdef inline void settle_mark(Worker* w, size_t now) noexcept nogil:
+    """A document ends after that many ids."""
+    w.marks[w.next_mark].count[0] = <int64_t>(now - w.ended)
+    w.ended = now
+    w.next_mark += 1
 
 
-cdef inline bint known_bytes(Worker* w, const uint8_t* t, size_t n) noexcept nogil:
-    cdef const Rules* r = w.rules
-    cdef size_t i
-    if r.all_bytes:
-        return True
-    for i in range(n):
-        # Where the last byte of a pretoken has another id, nothing is cut: every segment ends with it.
-        if (r.last_id[t[i]] if i + 1 == n else r.byte_id[t[i]]) == NO_ID:
-            if not w.failure:
-                w.failure = UNKNOWN_BYTE
-                w.error_at = w.base_at + <size_t>(t - w.base) + i
-            return False
-    return True
-
-
-cdef bint start_missed(Worker* w, MergeJob* job, uint32_t k) noexcept nogil:
-    """Begin missed segment k; false if it is done at once."""
-    cdef const Rules* r = w.rules
-    cdef const SegmentItem* item = &w.items[w.missed[k]]
-    cdef size_t n = item.lo if item.hi == kLongKey else item.hi >> 56
-    cdef const uint8_t* t = w.base + (item.place >> 1)
-    cdef uint32_t id, flag = 0
-    cdef int state
-    cdef size_t got
-    # With dropout Hugging Face does not look for whole tokens either.
-    if r.whole_first and not w.scratch.drop_below:
-        id = find_whole(r, t, n)
-        if id != NO_ID:
-            if item.place & 1:
-                take(w, k, &id, 1, kAskAgain)
-                return False
-            flag = kAskAgain
-    if not known_bytes(w, t, n):
-        take(w, k, NULL, 0, 0)
-        return False
-    if not flag and not w.scratch.drop_below:
-        job.tag = k
-        # A segment is the last of its pretoken unless it was cut, and nothing is cut where that matters.
-        state = job_start(r, job, t, n, True)
-        if state == MERGE_RUNS:
-            return True
-        if state == MERGE_DONE:
-            take(w, k, job.symbol, 1, 0)
-            return False
-    got = merge_segment(r, &w.scratch, w.tier, t, n, True)
-    if w.scratch.failed:
-        w.failure = NO_MEMORY
-        got = 0
-    take(w, k, w.scratch.ids, got, flag)
-    return False
-
-
-cdef void merge_missed(Worker* w, uint32_t n_missed) noexcept nogil:
-    cdef const Rules* r = w.rules
-    cdef uint32_t next = 0
-    cdef int running = 0, a
-    cdef bint runs
-    while running < JOBS and next < n_missed:
-        running += start_missed(w, &w.jobs[running], next)
-        next += 1
-    while running:
-        a = 0
-        while a < running:
-            if merge_step(w.tier, r.pairs, r.result, &w.jobs[a]):
-                a += 1
-                continue
-            take(w, w.jobs[a].tag, w.jobs[a].symbol, w.jobs[a].n, 0)
-            runs = False
-            while next < n_missed and not runs:
-                runs = start_missed(w, &w.jobs[a], next)
-                next += 1
-            if runs:
-                a += 1
-                continue
-            running -= 1
-            if a < running:
-                memcpy(&w.jobs[a], &w.jobs[running], sizeof(MergeJob))
-
-
-cdef void drain(Worker* w) noexcept nogil:
-    """Put out the ids of the batch."""
-    cdef size_t n = w.n_items
+cdef void drain(Worker* w, size_t first) noexcept nogil:
+    """Put out the ids of the batch, whose first segment is the one cut as number `first`."""
+    cdef size_t n = w.n_items, put = 0, upto
     cdef uint32_t n_missed, k
     cdef const uint32_t* ids
     cdef uint32_t* out
@@ -200,7 +97,13 @@ cdef void drain(Worker* w) noexcept nogil:
         merge_missed(w, n_missed)
     if w.failure or not worker_room(w, 4 * n + w.n_spilled):
         return
-    out = put_all(w.out + w.n_out, w.source, n, w.spilled)
+    out = w.out + w.n_out
+    while w.next_mark < w.n_marks and w.marks[w.next_mark].at + w.marks[w.next_mark].separator <= first + n:
+        upto = w.marks[w.next_mark].at - first
+        out = put_all(out, w.source + put, upto - put, w.spilled)
+        put = upto + w.marks[w.next_mark].separator
+        settle_mark(w, w.n_counted + <size_t>(out - w.out))
+    out = put_all(out, w.source + put, n - put, w.spilled)
     if w.count_only:
         w.n_counted += <size_t>(out - w.out) - w.n_out
     else:
@@ -222,18 +125,17 @@ cdef uint32_t[5] CHAR_BYTES = [0, 0xFF, 0xFFFF, 0xFFFFFF, <uint32_t>0xFFFFFFFF]
 
 
 cdef void look_up(Worker* w) noexcept nogil:
-    """Turn the cut segments into ids."""
     cdef size_t k = 0, n = w.n_cuts, start = w.cut_from, upto
     while k < n:
         upto = min(n, k + BATCH)
         make_items(w.tier, w.cache, w.line_bits, w.base, w.limit, start, w.cuts + k, upto - k, w.items)
         w.n_items = upto - k
+        start = w.cuts[upto - 1] >> 1
+        drain(w, k)
         k = upto
-        start = w.cuts[k - 1] >> 1
-        drain(w)
         if w.failure:
             break
-    w.n_cuts = 0
+    w.n_cuts = w.n_marks = w.next_mark = 0
     w.cut_from = start
 
 
@@ -472,4 +374,51 @@ cdef int encode_stretch(Worker* w, const uint8_t* s, size_t n, int scheme, size_
         look_up(w)
         if w.failure:
             return w.failure
+    return w.failure
+
+
+cdef inline void end_line(Worker* w, const Line* line, int64_t* count) noexcept nogil:
+    if w.n_marks == MARKS or w.n_cuts == CUTS:
+        look_up(w)
+    w.marks[w.n_marks].at, w.marks[w.n_marks].count = w.n_cuts, count
+    w.marks[w.n_marks].separator = line.next - line.end
+    w.n_marks += 1
+    if line.next > line.end:
+        add_segment(w, line.next, True)
+
+
+cdef int encode_lines(
+    Worker* w, const uint8_t* s, size_t room, const Line* lines, size_t n, int scheme, int64_t* counts
+) noexcept nogil:
+    """Encode documents that are lines of one text. What follows a line is white space that ends a text like nothing:
+    its pretokens are the line's own, but for the line feed, which may hang on the last one."""
+    cdef Scan scan
+    cdef size_t count = 0, k = 0, stop, d = 0, start = 0
+    scan.s, scan.n, scan.at, scan.scheme, scan.tier = s, lines[n - 1].next, 0, scheme, w.tier
+    scan.line_stop = 0
+    scan.lines = True
+    set_base(w, s, 0, room, 0)
+    w.n_marks = w.next_mark = 0
+    w.ended = w.n_counted + w.n_out
+    while d < n and not w.failure:
+        while k < count and w.ends[k] <= start:
+            k += 1      # the end of a line feed
+        stop = k
+        while stop < count and w.ends[stop] <= lines[d].end:
+            stop += 1
+        while k < stop:
+            k += add_pretokens(w, start, w.ends + k, stop - k, 0)
+            start = w.ends[k - 1]
+        if start < lines[d].end:
+            if k == count:
+                count = scan_next(&scan, w.ends, ENDS)
+                k = 0
+                continue
+            w.ends[k] = lines[d].end
+            add_pretokens(w, start, w.ends + k, 1, 0)
+        end_line(w, &lines[d], &counts[d])
+        start = lines[d].next
+        d += 1
+    if not w.failure:
+        look_up(w)
     return w.failure

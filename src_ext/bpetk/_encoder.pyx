@@ -13,22 +13,22 @@ from libc.string cimport memcpy, memset
 from libcpp.atomic cimport atomic
 
 from bpetk._encode_document cimport (
-    TEXT_BYTES, TEXT_UCS1, TEXT_UCS2, TEXT_UCS4, TEXT_UTF8, Plan, Text, encode_document,
+    TEXT_BYTES, TEXT_UCS1, TEXT_UCS2, TEXT_UCS4, TEXT_UTF8, Plan, Text, encode_document, encode_documents,
 )
-from bpetk._encode_rules cimport NO_ID, EncodeRules, Rules
+from bpetk._encode_rules cimport EncodeRules, Rules
+from bpetk._encode_seed cimport build_seed
+from bpetk._encode_state cimport FINE, NEEDS_GENERAL, NO_MEMORY, Worker
 from bpetk._encode_worker cimport (
-    FINE, NEEDS_GENERAL, NO_MEMORY, Worker, encode_pieces, encode_stretch, worker_free, worker_new, worker_room,
-    worker_set_tier,
+    encode_pieces, encode_stretch, worker_free, worker_new, worker_room, worker_set_tier,
 )
 from bpetk._id_buffer cimport IdBuffer
 from bpetk._native cimport (
-    CacheEntry, Pool, cache_drop, PyUnicode_DATA, PyUnicode_GET_LENGTH, mem_alloc, mem_free, str_kind,
+    CacheEntry, Pool, PyGC_Disable, PyGC_Enable, PyUnicode_DATA, PyUnicode_GET_LENGTH, mem_alloc, mem_free, str_kind,
 )
 from bpetk._scanner cimport best_tier, scheme_id, tier_id
 
 cdef enum:
     LINE_BITS = 17              # 2^17 lines of two entries: 8 MB a worker
-    SEED_LONGEST = 15           # bytes of a segment that has a key
     THREADS_FROM = 65536        # bytes of text from which more than one thread is worth starting
     CHUNK_LEAST = 32768         # bytes of documents that a thread takes at a time
     CHUNK_MOST = 1048576
@@ -37,11 +37,6 @@ cdef enum:
 
 
 cdef class WorkerBox:
-    """Owner of a worker; keeps the tables alive that it works with."""
-
-    cdef Worker* worker
-    cdef EncodeRules rules
-
     def __dealloc__(self):
         worker_free(self.worker)
 
@@ -62,7 +57,13 @@ cdef struct Batch:
     Chunk* chunks
     size_t n_chunks
     atomic[size_t]* next
-    Worker** workers
+    Worker** workers    # NULL: the thread makes its own
+    const Rules* rules
+    const CacheEntry* seed
+    int line_bits
+    int tier
+    bint count_only
+    size_t share        # bytes of text for each thread, roughly
     uint32_t* final
 
 
@@ -70,25 +71,23 @@ cdef void work(void* context, int number) noexcept nogil:
     cdef Batch* b = <Batch*>context
     cdef Worker* w = b.workers[number]
     cdef Chunk* c
-    cdef size_t k, i, before
-    cdef int failure
+    cdef size_t k
+    if w == NULL:
+        # Eight megabytes to fill: not a thing to wait for before the others may begin.
+        w = b.workers[number] = worker_new(b.rules, b.tier, b.line_bits, b.seed)
+        if w == NULL:
+            return
+        w.count_only = b.count_only
+    if not b.count_only:
+        worker_room(w, b.share // 3)
+        w.failure = FINE
     while True:
         k = b.next.fetch_add(1)
         if k >= b.n_chunks:
             return
         c = &b.chunks[k]
         c.worker, c.at = number, w.n_out
-        for i in range(c.first, c.stop):
-            before = w.n_out + w.n_counted
-            failure = encode_document(w, <Plan>b.plan, b.texts[i], b.scheme)
-            if failure:
-                if w.count_only:
-                    w.n_counted = before
-                else:
-                    w.n_out = before
-                b.counts[i] = -1 - failure
-            else:
-                b.counts[i] = <int64_t>(w.n_out + w.n_counted - before)
+        encode_documents(w, <Plan>b.plan, b.texts + c.first, c.stop - c.first, b.scheme, b.counts + c.first)
         c.n = w.n_out - c.at
 
 
@@ -129,13 +128,6 @@ cdef class Encoder:
     vocabulary unless a merge makes them.
     """
 
-    cdef EncodeRules rules
-    cdef CacheEntry* seed
-    cdef int line_bits
-    cdef int scheme
-    cdef list idle
-    cdef list ints
-
     def __init__(
         self, EncodeRules rules not None, str scheme, *, bint whole_first=False, hidden=(), int line_bits=LINE_BITS
     ):
@@ -143,116 +135,30 @@ cdef class Encoder:
             raise TypeError("an Encoder is immutable")
         if not rules.frozen:
             raise TypeError("these EncodeRules were never made")
-        self.rules, self.line_bits = rules, line_bits
+        self.start(rules, scheme, build_seed(rules, whole_first, frozenset(hidden), line_bits), line_bits)
+
+    cdef int start(self, EncodeRules rules, str scheme, CacheEntry* seed, int line_bits) except -1:
+        """Take over the parts."""
+        self.rules, self.seed, self.line_bits = rules, seed, line_bits
         self.scheme = -1 if scheme is None else scheme_id(scheme)
+        # The first call finds a worker ready.
         self.idle = []
-        self._build_seed(whole_first, frozenset(hidden))
+        self.idle.append(self._take(best_tier(), False))
+        return 0
 
     def __dealloc__(self):
         mem_free(self.seed, sizeof(CacheEntry) * 2 << self.line_bits)
 
-    cdef int _build_seed(self, bint whole_first, frozenset hidden) except -1:
-        """Encode every token through the merges: what the cache begins with, and the tokens merges do not give.
-
-        The tokens go through a worker as if each were a pretoken, the highest id first, so that in a full line of the
-        cache the lower id stays. What the worker's cache then holds is the seed.
-        """
-        cdef Rules* r = &self.rules.rules
-        cdef Worker* w = worker_new(r, best_tier(), self.line_bits, NULL)
-        cdef uint32_t id, got
-        cdef size_t n, at = 0, total = 0, pieces = 0, k, i
-        cdef uint8_t* text = NULL
-        cdef uint64_t* ends = NULL
-        cdef uint32_t* ids = NULL
-        cdef list found = []
-        cdef bint any_hidden, any_missing = False
-        hidden = hidden.difference(self._made()) if hidden else hidden
-        any_hidden = len(hidden) > 0
-        for k in range(256):
-            any_missing |= r.byte_id[k] == NO_ID or r.last_id[k] == NO_ID
-        try:
-            text = <uint8_t*>PyMem_Malloc(r.offsets[r.n_ids] + 16)
-            ends = <uint64_t*>PyMem_Malloc((<size_t>r.n_ids + 1) * sizeof(uint64_t))
-            ids = <uint32_t*>PyMem_Malloc((<size_t>r.n_ids + 1) * sizeof(uint32_t))
-            if w == NULL or text == NULL or ends == NULL or ids == NULL:
-                raise MemoryError
-            for id in range(r.n_ids, 0, -1):
-                id -= 1
-                n = r.offsets[id + 1] - r.offsets[id]
-                if n == 0 or (n > SEED_LONGEST and not whole_first) or (any_hidden and id in hidden):
-                    continue
-                if any_missing and not self._all_known(r.blob + r.offsets[id], n):
-                    if whole_first:
-                        found.append(id)
-                    continue
-                memcpy(text + total, r.blob + r.offsets[id], n)
-                total += n
-                ends[pieces] = total
-                ids[pieces] = id
-                pieces += 1
-            w.no_cuts = True    # tokens need not be whole characters
-            with nogil:
-                encode_pieces(w, text, ends, pieces, 0)
-            if w.failure:
-                raise MemoryError
-            if whole_first:
-                k = total = 0
-                for i in range(pieces):
-                    # Ids of the pieces follow each other; their bytes say where one ends.
-                    got, at = 0, 0
-                    n = ends[i] - total
-                    total = ends[i]
-                    while at < n:
-                        at += r.offsets[w.out[k] + 1] - r.offsets[w.out[k]]
-                        got += 1
-                        k += 1
-                    if got > 1 or w.out[k - 1] != ids[i]:
-                        found.append(ids[i])
-            self.seed = w.cache
-            w.cache = NULL
-        finally:
-            worker_free(w)
-            PyMem_Free(text)
-            PyMem_Free(ends)
-            PyMem_Free(ids)
-        if whole_first:
-            self.rules.find_only_whole(found)
-            for number in found:
-                # What it becomes depends on where it stands.
-                id = number
-                cache_drop(self.seed, self.line_bits, r.blob + r.offsets[id], r.offsets[id + 1] - r.offsets[id])
-        # The first call finds a worker ready.
-        self.idle.append(self._take(best_tier(), False))
-        return 0
-
-    def _made(self):
-        """Ids of bytes and of the results of merges."""
-        cdef const Rules* r = &self.rules.rules
-        cdef uint32_t k
-        cdef set out = set()
-        for k in range(256):
-            out.add(r.byte_id[k])
-            out.add(r.last_id[k])
-        for k in range(r.n_rules):
-            out.add(r.result[k])
-        return out
-
-    cdef bint _all_known(self, const uint8_t* t, size_t n):
-        cdef size_t i
-        for i in range(n):
-            if self.rules.rules.byte_id[t[i]] == NO_ID:
-                return False
-        if n and self.rules.rules.last_id[t[n - 1]] == NO_ID:
-            return False
-        return True
-
-    cdef WorkerBox _take(self, int tier, bint count_only):
+    cdef WorkerBox _take(self, int tier, bint count_only, bint later=False):
+        """An idle worker, or a new one; later: none yet, if none is idle."""
         cdef WorkerBox box
         try:
             box = self.idle.pop()
         except IndexError:
             box = WorkerBox()
             box.rules = self.rules
+            if later:
+                return box
             box.worker = worker_new(&self.rules.rules, tier, self.line_bits, self.seed)
             if box.worker == NULL:
                 raise MemoryError from None
@@ -372,22 +278,24 @@ cdef class Encoder:
                     b.n_chunks += 1
                     first, size = i + 1, 0
             n_threads = min(<size_t>threads, max(b.n_chunks, <size_t>1))
+            b.rules, b.seed, b.line_bits = &self.rules.rules, self.seed, self.line_bits
+            b.tier, b.count_only, b.share = level, count_only, total // n_threads
             for k in range(n_threads):
-                box = self._take(level, count_only)
+                box = self._take(level, count_only, k > 0)
                 boxes.append(box)
                 workers[k] = (<WorkerBox>box).worker
             b.plan, b.scheme, b.texts, b.counts = <void*>plan, self.scheme, t, counts
             b.chunks, b.next, b.workers = chunks, next, workers
             if n_threads == 1:
                 with nogil:
-                    if not count_only:
-                        worker_room(workers[0], total // 3)
                     work(&b, 0)
                 out = self._hand_over(workers[0])
             else:
                 with nogil:
                     pool = new Pool(<int>n_threads)
                     pool.run(work, &b)
+                for k in range(n_threads):
+                    (<WorkerBox>boxes[k]).worker = workers[k]
                 out = IdBuffer()
                 for i in range(b.n_chunks):
                     out.n += chunks[i].n
@@ -405,13 +313,13 @@ cdef class Encoder:
                     with nogil:
                         pool.run(gather, &b)
                 for k in range(n_threads):
-                    if workers[k].out_room > 1 << 20:
+                    if workers[k] != NULL and workers[k].out_room > 1 << 20:
                         self._hand_over(workers[k])
             for i in range(n):
                 failed |= counts[i] == -1 - <int>NO_MEMORY
             if failed:
                 raise MemoryError
-            self.idle.extend(boxes)
+            self.idle.extend([box for box in boxes if (<WorkerBox>box).worker != NULL])
         finally:
             del pool
             del next
@@ -425,18 +333,25 @@ cdef class Encoder:
         cdef IdBuffer flat
         cdef size_t at = 0, i, n_items = len(items)
         cdef int64_t n
+        cdef bint collecting
         cdef const int64_t[::1] counts
         if not items:
             return out
         flat, raw = self.encode_flat(items, plan, threads=threads, tier=tier)
         counts = memoryview(raw).cast("q")
-        for i in range(n_items):
-            n = counts[i]
-            if n < 0:
-                out.append((-1 - n, 0))
-                continue
-            out.append(self._list(flat.ids + at, n))
-            at += n
+        # Lists of int make no cycles, and the collector would walk all of them again and again.
+        collecting = PyGC_Disable()
+        try:
+            for i in range(n_items):
+                n = counts[i]
+                if n < 0:
+                    out.append((-1 - n, 0))
+                    continue
+                out.append(self._list(flat.ids + at, n))
+                at += n
+        finally:
+            if collecting:
+                PyGC_Enable()
         return out
 
     def encode_stretch(

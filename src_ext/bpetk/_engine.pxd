@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from bpetk._layout cimport Layout
 from bpetk._native cimport Pool
 from bpetk._pairs cimport ListArena, PairTable
+from bpetk._piece_rules cimport Pieces
 from bpetk._queue cimport Queue
 
 cdef struct Worker:
@@ -41,6 +42,7 @@ cdef struct Engine:
     uint64_t max_length     # a new pair must be shorter; 0: no limit
     uint64_t target         # strings to have at the end
     uint64_t strings        # strings so far
+    Pieces pieces           # only where symbols are code points, in SentencePiece's order
     # Births below `cutoff` get no list. INVARIANT: a pair without one has count <= unlisted.
     int64_t first_cutoff
     int64_t guess           # of the count of the last merge
@@ -61,7 +63,8 @@ cdef struct Engine:
     # Identity of token strings, to notice one that already exists.
     uint64_t* string_hash   # by id
     uint64_t* string_power
-    uint32_t* child_left    # by id; a single byte b has child_left = capacity and child_right = b
+    # By id; a single byte or code point c has child_left = capacity and child_right = c.
+    uint32_t* child_left
     uint32_t* child_right
     const uint8_t** given   # by id: bytes of a string that had an id before training (a special token), ...
     uint32_t* given_length  # ... and how many

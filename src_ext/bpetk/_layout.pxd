@@ -33,9 +33,14 @@ cdef struct Layout:
     int64_t single_latin    # occurrences of one-byte words that are ASCII letters, and of the others
     int64_t single_other
 
-# 0, or -1 when memory is out. byte_ids: id of every byte that occurs. Frees the words as soon as they are laid out.
+cdef enum:
+    CODE_POINTS = 0x110000
+
+# 0, or -1 when memory is out. byte_ids: id of every byte that occurs. code_point_ids: NULL; or, where symbols are code
+# points, the id of each plus one, and those with 0 become separators. Frees the words as soon as they are laid out.
 cdef int layout_words(
-    Layout* out, WordCounts words, const uint32_t* byte_ids, uint32_t separator, Pool* pool
+    Layout* out, WordCounts words, const uint32_t* byte_ids, const uint32_t* code_point_ids, uint32_t separator,
+    Pool* pool
 ) except? -2
 cdef void layout_release(Layout* layout) noexcept nogil
 

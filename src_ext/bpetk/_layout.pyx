@@ -31,9 +31,25 @@ cdef struct Job:
     Layout* out
     const Table* tables
     const uint32_t* byte_ids
+    const uint32_t* code_point_ids      # plus one; NULL: symbols are bytes
     Part* parts
     int threads
     uint32_t separator
+
+
+cdef inline uint64_t count_characters(const uint8_t* bytes, uint64_t length) noexcept nogil:
+    """Bytes that no character is continued with."""
+    cdef uint64_t i, n = 0
+    for i in range(length):
+        n += (bytes[i] & 0xC0) != 0x80
+    return n
+
+
+cdef inline uint64_t symbols_of(const Slot* slot, const Job* job) noexcept nogil:
+    """How many symbols a word has."""
+    cdef uint64_t length
+    cdef const uint8_t* bytes = slot_bytes(slot, &length)
+    return length if job.code_point_ids == NULL else count_characters(bytes, length)
 
 
 cdef void measure_task(void* context, int thread) noexcept nogil:
@@ -52,7 +68,9 @@ cdef void measure_task(void* context, int thread) noexcept nogil:
                     continue
                 bytes = slot_bytes(slot, &length)
                 part.total_bytes += <int64_t>(length * slot.count)
-                if length == 1:
+                if job.code_point_ids != NULL:
+                    length = count_characters(bytes, length)
+                if length < 2:
                     if c"a" <= bytes[0] | 0x20 <= c"z":
                         part.single_latin += slot.count
                     else:
@@ -73,9 +91,37 @@ cdef void measure_task(void* context, int thread) noexcept nogil:
         p += job.threads
 
 
+cdef uint64_t write_characters(sym_t* sym, uint64_t at, const Slot* slot, const Job* job) noexcept nogil:
+    """A symbol for each byte that begins a character; what is no character, or none of the alphabet, is a separator."""
+    cdef uint64_t length, i = 0, k
+    cdef const uint8_t* bytes = slot_bytes(slot, &length)
+    cdef uint32_t c, more, id
+    while i < length:
+        c = bytes[i]
+        i += 1
+        if c < 0x80:
+            more = 0
+        elif c < 0xC0:
+            continue
+        else:
+            more = 1 if c < 0xE0 else (2 if c < 0xF0 else 3)
+            c &= 0x3F >> more
+        k = i
+        while i < length and (bytes[i] & 0xC0) == 0x80:
+            c = c << 6 | bytes[i] & 0x3F
+            i += 1
+        id = job.code_point_ids[c] if i - k == more and c < CODE_POINTS else 0
+        sym[at] = <sym_t>(id - 1 if id else job.separator)
+        at += 1
+    sym[at] = <sym_t>job.separator
+    return at + 1
+
+
 cdef inline uint64_t write_word(sym_t* sym, uint64_t at, const Slot* slot, const Job* job) noexcept nogil:
     cdef uint64_t length, i
     cdef const uint8_t* bytes = slot_bytes(slot, &length)
+    if job.code_point_ids != NULL:
+        return write_characters(sym, at, slot, job)
     for i in range(length):
         sym[at + i] = <sym_t>job.byte_ids[bytes[i]]
     sym[at + length] = <sym_t>job.separator
@@ -93,7 +139,9 @@ cdef void write_partitions(sym_t* sym, const Job* job, Part* part, int thread) n
                 if i + AHEAD <= job.tables[p].mask and job.tables[p].slots[i + AHEAD].hi >> 56 == 0xFF:
                     prefetch_read(slot_record(&job.tables[p].slots[i + AHEAD]))
                 slot = &job.tables[p].slots[i]
-                if slot.hi and slot.count < DENSE and slot.hi >> 56 != 1:
+                if slot.hi == 0 or slot.count >= DENSE or slot.hi >> 56 == 1:
+                    continue
+                if job.code_point_ids == NULL or symbols_of(slot, job) > 1:
                     part.room[slot.count] = write_word(sym, part.room[slot.count], slot, job)
         p += job.threads
 
@@ -138,8 +186,7 @@ cdef int place(Job* job, Heavy* heavy, uint64_t n_heavy) noexcept nogil:
     cdef int64_t c
     cdef int t
     for i in range(n_heavy):
-        slot_bytes(heavy[i].slot, &length)
-        total += length + 1
+        total += symbols_of(heavy[i].slot, job) + 1
     for t in range(job.threads):
         for c in range(1, DENSE):
             total += job.parts[t].room[c]
@@ -194,7 +241,8 @@ cdef int index_classes(Layout* out) noexcept nogil:
 
 
 cdef int layout_words(
-    Layout* out, WordCounts words, const uint32_t* byte_ids, uint32_t separator, Pool* pool
+    Layout* out, WordCounts words, const uint32_t* byte_ids, const uint32_t* code_point_ids, uint32_t separator,
+    Pool* pool
 ) except? -2:
     cdef Job job
     cdef Heavy* heavy
@@ -203,6 +251,7 @@ cdef int layout_words(
     job.out = out
     job.tables = words.tables
     job.byte_ids = byte_ids
+    job.code_point_ids = code_point_ids
     job.separator = separator
     job.threads = pool.workers()
     job.parts = <Part*>mem_alloc(job.threads * sizeof(Part))

@@ -12,6 +12,7 @@ from libc.stdlib cimport free, malloc
 from bpetk._layout cimport class_at, sym_t
 from bpetk._native cimport prefetch_write
 from bpetk._pairs cimport PairList, list_alloc, list_free, no_pair, pairs_add, pairs_find, pairs_prefetch
+from bpetk._piece_rules cimport may_join
 from bpetk._queue cimport queue_push
 from bpetk._engine cimport Engine, Worker
 
@@ -223,6 +224,8 @@ cdef uint64_t born(Engine* e, uint64_t left, uint64_t right, uint64_t sum, int64
     if weight < e.min_count:
         return 0
     if e.max_length and e.length[left] + e.length[right] >= e.max_length:
+        return 0
+    if e.pieces.of != NULL and not may_join(&e.pieces, <uint32_t>left, <uint32_t>right):
         return 0
     if weight < cutoff:
         if weight > e.unlisted:

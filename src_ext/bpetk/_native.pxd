@@ -37,6 +37,7 @@ cdef extern from "native/pool.h" namespace "bpetk" nogil:
 
 cdef extern from "native/utf.h" namespace "bpetk" nogil:
     uint32_t class_and_length(const uint8_t* p, size_t left)
+    unsigned utf8_decode(const uint8_t* p, size_t left, uint32_t* code_point_out)
     size_t utf8_first_error(const uint8_t* s, size_t n)
     size_t utf8_encode[Unit](const Unit* p, size_t n, uint8_t* out, size_t* stopped_at_out)
 
@@ -54,6 +55,8 @@ cdef extern from "native/pair_ranks.h" namespace "bpetk" nogil:
         uint64_t multiplier
         uint32_t buckets
     uint64_t kFirstMultiplier
+    int kPairBits
+    uint64_t kEmptySlot
     bint pair_insert(const PairRanks& t, uint32_t a, uint32_t b, uint32_t rank)
     uint32_t pair_rank(const PairRanks& t, uint32_t a, uint32_t b)
     void pair_prefetch(const PairRanks& t, uint32_t a, uint32_t b)
@@ -134,3 +137,50 @@ cdef extern from "native/cut_blocks.h" namespace "bpetk" nogil:
 
 cdef extern from "native/bits.h" namespace "bpetk" nogil:
     int lowest_bit(uint64_t x)
+
+cdef extern from "Python.h":
+    bint PyGC_Disable()
+    bint PyGC_Enable()
+
+cdef extern from "native/compiled_map.h" namespace "bpetk" nogil:
+    enum MapFault "bpetk::MapFault":
+        kMapGood "bpetk::kMapGood"
+        kMapShort "bpetk::kMapShort"
+        kMapSize "bpetk::kMapSize"
+        kMapBeyond "bpetk::kMapBeyond"
+        kMapOpen "bpetk::kMapOpen"
+        kMapRoot "bpetk::kMapRoot"
+        kMapOffset "bpetk::kMapOffset"
+        kMapValue "bpetk::kMapValue"
+        kMapCycle "bpetk::kMapCycle"
+        kMapTarget "bpetk::kMapTarget"
+    cdef cppclass CompiledMap:
+        pass
+    MapFault map_read(CompiledMap* out, const uint8_t* blob, size_t n, size_t* at_out) except +
+
+cdef extern from "native/sentence_text.h" namespace "bpetk" nogil:
+    struct SentenceText:
+        uint8_t* data
+        uint64_t* source
+        size_t size
+        size_t room
+        bint aligned
+    struct SpaceRules:
+        bint collapse
+        bint escape
+    struct Prefix:
+        const uint8_t* text
+        size_t length
+        size_t taken
+    bint text_reserve(SentenceText* t, size_t more)
+    void text_release(SentenceText* t)
+    void text_put_space(SentenceText* t, SpaceRules spaces, size_t origin)
+    bint text_put_prefix(
+        SentenceText* t, SpaceRules spaces, const uint8_t* p, size_t n, size_t origin, cpp_bool* after_space
+    )
+    Prefix map_prefix(const CompiledMap& m, const uint8_t* s, size_t at, size_t n)
+    size_t text_normalize(
+        const CompiledMap& m, SpaceRules spaces, const uint8_t* s, size_t at, size_t stop, size_t n,
+        cpp_bool* after_space, SentenceText* t
+    )
+    size_t text_trim(SentenceText* t, size_t begin, SpaceRules spaces, size_t end)

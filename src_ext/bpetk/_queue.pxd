@@ -3,9 +3,10 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from bpetk._pairs cimport PairTable
+from bpetk._piece_rules cimport Pieces
 
 cdef struct HeapItem:
-    int64_t count
+    int64_t count           # in `fresh`, where all counts are equal, of pieces: falls as their order rises
     uint64_t key
 
 cdef struct Heap:
@@ -39,12 +40,13 @@ cdef struct Queue:
     uint64_t sorted_room
     Heap fresh              # pairs that got the level's count after it was sorted
     bint failed             # memory was out at some push
+    const Pieces* pieces    # equal counts go by the order of pieces; NULL: by key
 
 cdef bint queue_init(Queue* q) noexcept nogil
 cdef void queue_release(Queue* q) noexcept nogil
 cdef void queue_push(Queue* q, int64_t count, uint64_t key) noexcept nogil
 # Allow pushes above the level, as a re-scan makes them.
 cdef void queue_rewind(Queue* q) noexcept nogil
-# Slot of the pair with the largest count, then the smallest key; no_pair() if there is none. It stays in the queue.
+# Slot of the pair with the largest count, then the first in order; no_pair() if there is none. It stays in the queue.
 cdef uint64_t queue_top(Queue* q, const PairTable* pairs) noexcept nogil
 cdef void queue_pop(Queue* q) noexcept nogil

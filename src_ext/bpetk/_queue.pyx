@@ -1,4 +1,5 @@
-"""Queue of pairs in HuggingFace's order: larger count first, then smaller left id, then smaller right id.
+"""Queue of pairs, larger count first. Equal counts go by smaller left id, then smaller right id (HuggingFace), or by
+the order of pieces (SentencePiece): see _piece_rules.
 
 A heap of all pairs took a quarter of the merge loop on English; most of its work was sinking pairs whose counts had
 fallen. Here that is an append to the list of the lower count."""
@@ -9,17 +10,22 @@ from libcpp.algorithm cimport sort
 
 from bpetk._native cimport mem_alloc, mem_free, prefetch_read
 from bpetk._pairs cimport PairTable, no_pair, pairs_find, pairs_prefetch
+from bpetk._piece_rules cimport Pieces, compare_pairs, pair_order, sort_pairs
 
 cdef enum:
     LEVELS = 1 << 16
     AHEAD = 8
 
 
-cdef inline bint before(const HeapItem* a, const HeapItem* b) noexcept nogil:
-    return a.count > b.count or (a.count == b.count and a.key < b.key)
+cdef inline bint key_before(const Pieces* pieces, uint64_t a, uint64_t b) noexcept nogil:
+    return a < b if pieces == NULL else compare_pairs(pieces, a, b) < 0
 
 
-cdef bint heap_push(Heap* heap, int64_t count, uint64_t key) noexcept nogil:
+cdef inline bint before(const Pieces* pieces, const HeapItem* a, const HeapItem* b) noexcept nogil:
+    return a.count > b.count or (a.count == b.count and key_before(pieces, a.key, b.key))
+
+
+cdef bint heap_push(const Pieces* pieces, Heap* heap, int64_t count, uint64_t key) noexcept nogil:
     cdef uint64_t i = heap.n, parent
     cdef HeapItem item
     cdef void* grown
@@ -34,7 +40,7 @@ cdef bint heap_push(Heap* heap, int64_t count, uint64_t key) noexcept nogil:
     heap.n += 1
     while i:
         parent = (i - 1) >> 2
-        if not before(&item, &heap.items[parent]):
+        if not before(pieces, &item, &heap.items[parent]):
             break
         heap.items[i] = heap.items[parent]
         i = parent
@@ -42,7 +48,7 @@ cdef bint heap_push(Heap* heap, int64_t count, uint64_t key) noexcept nogil:
     return True
 
 
-cdef void heap_sink(Heap* heap, HeapItem item) noexcept nogil:
+cdef void heap_sink(const Pieces* pieces, Heap* heap, HeapItem item) noexcept nogil:
     """Put item where the top was."""
     cdef uint64_t i = 0, child, best, last
     while True:
@@ -53,20 +59,20 @@ cdef void heap_sink(Heap* heap, HeapItem item) noexcept nogil:
         last = child + 4 if child + 4 < heap.n else heap.n
         child += 1
         while child < last:
-            if before(&heap.items[child], &heap.items[best]):
+            if before(pieces, &heap.items[child], &heap.items[best]):
                 best = child
             child += 1
-        if not before(&heap.items[best], &item):
+        if not before(pieces, &heap.items[best], &item):
             break
         heap.items[i] = heap.items[best]
         i = best
     heap.items[i] = item
 
 
-cdef void heap_pop(Heap* heap) noexcept nogil:
+cdef void heap_pop(const Pieces* pieces, Heap* heap) noexcept nogil:
     heap.n -= 1
     if heap.n:
-        heap_sink(heap, heap.items[heap.n])
+        heap_sink(pieces, heap, heap.items[heap.n])
 
 
 cdef bint queue_init(Queue* q) noexcept nogil:
@@ -109,11 +115,13 @@ cdef void list_push(Queue* q, int64_t count, uint64_t key) noexcept nogil:
 
 cdef void queue_push(Queue* q, int64_t count, uint64_t key) noexcept nogil:
     if count >= LEVELS:
-        q.failed = not heap_push(&q.big, count, key) or q.failed
+        q.failed = not heap_push(q.pieces, &q.big, count, key) or q.failed
     elif count < q.level:
         list_push(q, count, key)
     else:
-        q.failed = not heap_push(&q.fresh, count, key) or q.failed
+        if q.pieces != NULL:
+            count = -<int64_t>pair_order(q.pieces, key)
+        q.failed = not heap_push(q.pieces, &q.fresh, count, key) or q.failed
 
 
 cdef void queue_rewind(Queue* q) noexcept nogil:
@@ -170,8 +178,17 @@ cdef bint next_level(Queue* q, const PairTable* pairs) noexcept nogil:
             q.n_sorted += 1
         elif count > 0:
             list_push(q, count, key)
-    sort(q.sorted, q.sorted + q.n_sorted)
+    if q.pieces == NULL:
+        sort(q.sorted, q.sorted + q.n_sorted)
+    else:
+        q.failed = not sort_pairs(q.pieces, q.sorted, q.n_sorted) or q.failed
     return True
+
+
+cdef inline bint fresh_is_next(const Queue* q) noexcept nogil:
+    return q.fresh.n != 0 and (
+        q.sorted_at == q.n_sorted or key_before(q.pieces, q.fresh.items[0].key, q.sorted[q.sorted_at])
+    )
 
 
 cdef inline void look_ahead(const Queue* q, const PairTable* pairs) noexcept nogil:
@@ -200,14 +217,14 @@ cdef uint64_t queue_top(Queue* q, const PairTable* pairs) noexcept nogil:
             return slot
         if count >= LEVELS:
             item.count = count
-            heap_sink(&q.big, item)
+            heap_sink(q.pieces, &q.big, item)
         else:
-            heap_pop(&q.big)
+            heap_pop(q.pieces, &q.big)
             if count > 0:
                 list_push(q, count, item.key)
     while True:
         while q.sorted_at < q.n_sorted or q.fresh.n:
-            if q.fresh.n and (q.sorted_at == q.n_sorted or q.fresh.items[0].key < q.sorted[q.sorted_at]):
+            if fresh_is_next(q):
                 key = q.fresh.items[0].key
             else:
                 key = q.sorted[q.sorted_at]
@@ -225,8 +242,8 @@ cdef uint64_t queue_top(Queue* q, const PairTable* pairs) noexcept nogil:
 
 cdef void queue_pop(Queue* q) noexcept nogil:
     if q.big.n:
-        heap_pop(&q.big)
-    elif q.fresh.n and (q.sorted_at == q.n_sorted or q.fresh.items[0].key < q.sorted[q.sorted_at]):
-        heap_pop(&q.fresh)
+        heap_pop(q.pieces, &q.big)
+    elif fresh_is_next(q):
+        heap_pop(q.pieces, &q.fresh)
     else:
         q.sorted_at += 1

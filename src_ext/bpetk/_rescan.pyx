@@ -1,6 +1,7 @@
 """Counting all adjacent pairs of the text and listing the places of those at or above a cutoff.
 
-first_scan knows that every symbol is one of at most 256 bytes and counts in a dense square. rescan buckets the places
+first_scan knows that every symbol is one of at most 256 bytes and counts in a dense square (code points are for rescan,
+too). rescan buckets the places
 by left symbol (a counting sort), then settles one left symbol after the other with a dense array over right symbols:
 no hashing of pairs, and threads share nothing. Both write positions in ascending order for any number of threads."""
 
@@ -163,6 +164,10 @@ cdef int first_scan(Engine* e, int64_t cutoff) noexcept nogil:
     cdef uint32_t id_of[256]
     cdef uint32_t id, n = 0
     cdef int status = -1
+    if e.pieces.of != NULL:
+        status = rescan(e, cutoff)
+        e.rescans = 0
+        return status
     f.e = e
     f.squares = <Square*>mem_alloc_now(e.n_workers * sizeof(Square), True)
     f.index = <uint16_t*>mem_alloc((e.capacity + 2) * sizeof(uint16_t))

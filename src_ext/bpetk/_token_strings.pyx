@@ -5,6 +5,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy
 
 from bpetk._engine cimport Engine
+from bpetk._piece_rules cimport piece_is
 
 
 cdef uint64_t write_bytes(const Engine* e, uint32_t id, uint8_t* out, uint64_t at) noexcept nogil:
@@ -22,6 +23,8 @@ cdef int same_string(const Engine* e, uint32_t t, uint32_t a, uint32_t b) noexce
     cdef int same
     if n != given:
         return 0
+    if e.pieces.of != NULL:
+        return piece_is(&e.pieces, t, a, b)
     text = <uint8_t*>malloc(2 * n)
     if text == NULL:
         return -1

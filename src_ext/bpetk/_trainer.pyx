@@ -1,160 +1,39 @@
-"""The merge loop: exact greedy byte-pair encoding in HuggingFace's order.
-
-Each step takes the pair with the largest count (then smallest left id, then smallest right id). A pair's count is
-largest at its birth and all its places are made in that one step, so a pair born below a cutoff gets no list; when
-the queue's top falls to the largest count that was left out, the text is scanned again with a lower cutoff. The
-cutoff is a guess and changes time and memory only. Reference twin: bpetk/reference/train.py."""
+"""MergeLoop: training from word counts, as Python sees it. The steps are in _loop."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from libc.math cimport log10, pow
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 from bpetk._counter cimport WordCounts
 from bpetk._engine cimport Engine, Worker
-from bpetk._layout cimport layout_release, layout_words
-from bpetk._merge cimport MERGE_TOO_BIG, merge_pair
+from bpetk._filler_pieces cimport find_fillers
+from bpetk._layout cimport CODE_POINTS, layout_release, layout_words
+from bpetk._loop cimport (
+    EXHAUSTED, FULL, NO_MEMORY, RUNNING, STRING_MADE_TWICE, TOO_BIG, TOO_RARE, birth_cutoff, run_merges
+)
 from bpetk._native cimport Pool, mem_alloc, mem_alloc_now, mem_free
-from bpetk._pairs cimport ListArena, list_arena_release, no_pair, pairs_init, pairs_release
-from bpetk._queue cimport queue_init, queue_pop, queue_release, queue_top
-from bpetk._rescan cimport first_scan, rescan
-from bpetk._survey cimport any_pair, script_sums
-from bpetk._token_strings cimport find_string, hash_base, keep_hash
+from bpetk._pairs cimport ListArena, list_arena_release, pairs_init, pairs_release
+from bpetk._piece_rules cimport is_digit, piece_text, pieces_init, pieces_release, set_rules
+from bpetk._queue cimport queue_init, queue_release
+from bpetk._rescan cimport first_scan
+from bpetk._survey cimport script_sums
+from bpetk._token_strings cimport hash_base, keep_hash
 
 cdef enum:
-    RUNNING = 0
-    FULL = 1                # the vocabulary has the size asked for
-    EXHAUSTED = 2           # no pair left
-    TOO_RARE = 3            # the best pair is below min_frequency
-    STRING_MADE_TWICE = 4   # see same_string
-    NO_MEMORY = -1
-    TOO_BIG = -2
-
-cdef enum:
-    GUESS_EVERY = 64
+    MOST_IDS = 0x7FFFFFF0
 
 _STOP = {
     FULL: "vocab_size", EXHAUSTED: "no_more_pairs", TOO_RARE: "min_frequency",
     STRING_MADE_TWICE: "string_made_twice",
 }
 
-# ---------------------------------------------------------------------------------------------------------------------
-# The loop.
-
-
-cdef int64_t guess_last_count(const Engine* e, int64_t top) noexcept nogil:
-    """What the count of the last merge will be if counts go on falling as a power of the number of merges.
-
-    Measured at 32,000 tokens on English, Chinese (modern, classical), mixed, code and twenty languages, 5 to 30 MB:
-    from the 300th merge to the last the exponent is 1.19 to 1.44, at most 0.57 above that from the 30th to the 300th;
-    later starts give exponents up to 0.2 above. A guess too low means longer lists, one too high a re-scan, and each
-    re-scan makes the next guess lower."""
-    cdef double done = <double>(e.n_merges + 1), all = <double>(e.n_merges + e.target - e.strings + 1)
-    cdef double exponent = 1.5
-    cdef int64_t guess
-    if e.n_merges >= 300:
-        exponent = log10(<double>e.out_count[29] / <double>e.out_count[299]) + 0.6
-        if exponent > 1.5:
-            exponent = 1.5
-        exponent += 0.12 * log10(done / 300.0)
-    guess = <int64_t>(<double>top * pow(done / all, exponent * (1.0 + 0.25 * <double>e.rescans)))
-    return guess if guess > e.min_count else e.min_count
-
-
-cdef int64_t birth_cutoff(Engine* e, int64_t top) noexcept nogil:
-    cdef int64_t cutoff
-    if e.n_merges % GUESS_EVERY == 0 or e.n_merges < GUESS_EVERY:
-        e.guess = guess_last_count(e, top)
-    cutoff = e.guess
-    if cutoff < e.first_cutoff:
-        cutoff = e.first_cutoff
-    if cutoff > e.cutoff_limit:
-        cutoff = e.cutoff_limit
-    return cutoff if cutoff > e.min_count else e.min_count
-
-
-cdef int lower_cutoff(Engine* e) noexcept nogil:
-    """Scan again so that the pairs now at the top have lists."""
-    cdef int64_t cutoff = guess_last_count(e, e.unlisted)
-    if cutoff > e.unlisted - e.unlisted // 8:
-        cutoff = e.unlisted - e.unlisted // 8
-    if cutoff < e.min_count:
-        cutoff = e.min_count
-    e.cutoff_limit = cutoff
-    return rescan(e, cutoff)
-
-
-cdef int run_merges(Engine* e, uint64_t most, uint64_t work) noexcept nogil:
-    """Up to `most` merges, or fewer once `work` list entries have been walked."""
-    cdef uint64_t slot, key, walked = 0, until = e.n_merges + most
-    cdef int64_t count
-    cdef int status
-    while e.strings < e.target:
-        if e.n_merges >= until or walked > work or e.cancelled:
-            return RUNNING
-        slot = queue_top(&e.queue, &e.pairs)
-        if e.queue.failed:
-            return NO_MEMORY
-        count = e.pairs.slots[slot].count if slot != no_pair() else 0
-        if count <= e.unlisted:
-            if count == 0 and e.unlisted == 0:
-                # Pairs below min_count are not in the queue.
-                return TOO_RARE if e.min_count > 1 and any_pair(e) else EXHAUSTED
-            if lower_cutoff(e) != 0:
-                return NO_MEMORY
-            continue
-        if count < e.min_count:
-            return TOO_RARE
-        queue_pop(&e.queue)
-        walked += e.pairs.lists[slot].n
-        key = e.pairs.slots[slot].key
-        status = one_merge(e, slot, <uint32_t>(key >> 32), <uint32_t>key, count)
-        if status != RUNNING:
-            return status
-    return FULL
-
-
-cdef int one_merge(Engine* e, uint64_t slot, uint32_t a, uint32_t b, int64_t count) noexcept nogil:
-    cdef uint64_t hash = e.string_hash[a] * e.string_power[b] + e.string_hash[b]
-    cdef uint32_t z = find_string(e, hash, a, b)
-    cdef int status
-    if z > e.capacity:
-        return NO_MEMORY
-    if z == e.capacity:
-        z = <uint32_t>e.strings
-        e.string_hash[z] = hash
-        keep_hash(e, z)
-        e.strings += 1
-    elif e.made[z]:
-        # Needs decorated symbols, which byte-level training has not; noticed all the same, and refused.
-        return STRING_MADE_TWICE
-    e.string_power[z] = e.string_power[a] * e.string_power[b]
-    e.child_left[z] = a
-    e.child_right[z] = b
-    e.length[z] = e.length[a] + e.length[b]
-    e.made[z] = 1
-    e.a = a
-    e.b = b
-    e.z = z
-    status = merge_pair(e, slot, birth_cutoff(e, count))
-    if status == MERGE_TOO_BIG:
-        return TOO_BIG
-    if status != 0:
-        return NO_MEMORY
-    e.out_left[e.n_merges] = a
-    e.out_right[e.n_merges] = b
-    e.out_new[e.n_merges] = z
-    e.out_count[e.n_merges] = count
-    e.out_applied[e.n_merges] = e.workers[0].applied
-    e.n_merges += 1
-    return RUNNING
-
 
 cdef class MergeLoop:
     """Trains on word counts, which it uses up. Call :meth:`run` until :attr:`stop` is not None.
 
-    One thread at a time may use it; only :meth:`cancel` is for others.
+    Symbols are bytes, in HuggingFace's order; :meth:`of_characters` makes a loop of code points in SentencePiece's. One
+    thread at a time may use it; only :meth:`cancel` is for others.
     """
 
     cdef Engine e
@@ -162,7 +41,10 @@ cdef class MergeLoop:
     cdef readonly object stop
     cdef uint64_t merge_room
     cdef uint32_t byte_ids[256]
-    cdef WordCounts words       # until they are laid out
+    cdef uint32_t* code_point_ids   # plus one; until the words are laid out
+    cdef WordCounts words           # likewise
+    cdef uint64_t* filler_keys
+    cdef uint64_t n_fillers
     cdef list reserved          # keeps alive what e.given points to
 
     def __cinit__(
@@ -179,8 +61,8 @@ cdef class MergeLoop:
         self.stop = None
         self.ready = False
         memset(&self.e, 0, sizeof(Engine))
-        if capacity > 0x7FFFFFF0:
-            raise OverflowError(f"vocab_size {vocab_size} is too large, the limit is {0x7FFFFFF0}")
+        if capacity > MOST_IDS:
+            raise OverflowError(f"vocab_size {vocab_size} is too large, the limit is {MOST_IDS}")
         self.e.capacity = self.e.separator = <uint32_t>capacity
         self.e.dead = <uint32_t>capacity + 1
         self.e.min_count = max(1, min_frequency)
@@ -239,6 +121,69 @@ cdef class MergeLoop:
         ):
             raise MemoryError()
 
+    @staticmethod
+    def of_characters(
+        WordCounts words not None, *, list characters, uint64_t pieces, const uint8_t[::1] scripts=None,
+        int max_length=16, bint split_by_whitespace=True, bint suffix=False, bint whitespace_only=False,
+        bint split_digits=False, bint split_by_number=True, int threads=1, bint wide_symbols=False,
+        bint wide_positions=False, int64_t first_cutoff=0, uint64_t parallel_from=1000,
+    ):
+        """Make a loop that learns up to ``pieces`` SentencePiece pieces of at most ``max_length`` code points.
+
+        characters: code points that may be in pieces; their place is their id, and all others keep pieces apart.
+        scripts: by code point, a number that all characters of a piece share, 0 for those that take the number before
+        them; None: no matter. suffix: U+2581 stands at the end of words, else at the start. split_digits: digits are in
+        no piece. Without split_by_number anything may follow a digit. whitespace_only: U+2581 alone may be merged.
+        """
+        cdef uint64_t n = len(characters), i
+        cdef uint32_t* codes
+        cdef MergeLoop loop
+        cdef bint fine
+        if pieces > MOST_IDS:
+            raise OverflowError(f"pieces must be at most {MOST_IDS}, got {pieces}")
+        if <uint64_t>len(set(characters)) != n:
+            raise ValueError("characters: a code point is there twice")
+        if scripts is not None and scripts.shape[0] != CODE_POINTS:
+            raise ValueError(f"scripts must be of {CODE_POINTS} code points, got {scripts.shape[0]}")
+        loop = MergeLoop(
+            words, byte_ids=[-1] * 256, strings=n, reserved=[], vocab_size=n + pieces, threads=threads,
+            wide_symbols=wide_symbols, wide_positions=wide_positions, first_cutoff=first_cutoff,
+            parallel_from=parallel_from,
+        )
+        set_rules(&loop.e.pieces, max_length, split_by_whitespace, suffix, whitespace_only)
+        loop.code_point_ids = <uint32_t*>mem_alloc(CODE_POINTS * 4)
+        codes = <uint32_t*>mem_alloc(n * 4)
+        try:
+            if loop.code_point_ids == NULL or codes == NULL:
+                raise MemoryError()
+            for i in range(n):
+                codes[i] = characters[i]
+                loop.add_character(codes[i], <uint32_t>i, split_digits)
+            fine = pieces_init(
+                &loop.e.pieces, <uint64_t>loop.e.capacity + 2, codes, n,
+                &scripts[0] if scripts is not None else NULL, not split_by_number
+            )
+            if not fine:
+                raise MemoryError()
+        finally:
+            mem_free(codes, n * 4)
+        loop.e.queue.pieces = &loop.e.pieces
+        return loop
+
+    cdef int add_character(self, uint32_t c, uint32_t id, bint split_digits) except -1:
+        if c >= CODE_POINTS or 0xD800 <= c < 0xE000 or c in (0, 0x1F, 0x20, 0x2585):
+            raise ValueError(f"characters: U+{c:04X} cannot be in a piece")
+        if not (split_digits and is_digit(c)):
+            self.code_point_ids[c] = id + 1
+        self.e.length[id] = 1
+        self.e.child_left[id] = self.e.capacity
+        self.e.child_right[id] = c
+        self.e.made[id] = 1
+        self.e.string_hash[id] = c + 1
+        self.e.string_power[id] = hash_base()
+        keep_hash(&self.e, id)
+        return 0
+
     cdef int allocate(self, uint64_t capacity) except -1:
         cdef uint64_t table = 1024
         cdef Engine* e = &self.e
@@ -294,6 +239,9 @@ cdef class MergeLoop:
                 list_arena_release(&e.arenas[t])
             mem_free(e.arenas, e.n_workers * sizeof(ListArena))
         layout_release(&e.text)
+        pieces_release(&e.pieces)
+        mem_free(self.code_point_ids, CODE_POINTS * 4)
+        mem_free(self.filler_keys, self.n_fillers * 8)
         mem_free(e.by_hash, (e.by_hash_mask + 1) * 4)
         mem_free(e.length, (capacity + 2) * 4)
         mem_free(e.child_left, (capacity + 2) * 4)
@@ -314,11 +262,15 @@ cdef class MergeLoop:
 
     def lay_out(self):
         """Turn the words into symbols, which frees the words; :meth:`run` does it if it was not done before."""
-        cdef int status
+        cdef int status, part
         if self.words is None:
             return
         words, self.words = self.words, None
-        status = layout_words(&self.e.text, words, self.byte_ids, self.e.separator, self.e.pool)
+        status = layout_words(
+            &self.e.text, words, self.byte_ids, self.code_point_ids, self.e.separator, self.e.pool
+        )
+        mem_free(self.code_point_ids, CODE_POINTS * 4)
+        self.code_point_ids = NULL
         if status != 0:
             self.fail("no_memory")
             raise MemoryError("no memory for the words as symbols")
@@ -328,8 +280,9 @@ cdef class MergeLoop:
         self.e.position_size = 8 if self.e.wide_positions else 4
         if not self.e.first_cutoff:
             # An eightieth of the mean count of a token. On eight corpora of 5 to 30 MB, 32,000 tokens, the last merge
-            # has between a 22nd and a 78th of it.
-            self.e.first_cutoff = self.e.text.total_bytes // <int64_t>(80 * self.e.target) if self.e.target else 1
+            # has between a 22nd and a 78th of it; of code points, with words at blanks, down to a 105th.
+            part = 80 if self.e.pieces.of == NULL else 120
+            self.e.first_cutoff = self.e.text.total_bytes // <int64_t>(part * self.e.target) if self.e.target else 1
             if self.e.first_cutoff < 1:
                 self.e.first_cutoff = 1
 
@@ -349,6 +302,11 @@ cdef class MergeLoop:
                 self.ready = True
             if status == 0 and not self.e.cancelled:
                 status = run_merges(&self.e, most, work)
+                if status == EXHAUSTED and self.e.pieces.of != NULL:
+                    if find_fillers(&self.e, &self.filler_keys, &self.n_fillers) != 0:
+                        status = NO_MEMORY
+                    elif self.e.strings + self.n_fillers == self.e.target:
+                        status = FULL
         self.check_cancelled()
         if status == NO_MEMORY:
             self.fail("no_memory")
@@ -388,8 +346,8 @@ cdef class MergeLoop:
 
     @property
     def strings(self):
-        """Size of the vocabulary so far."""
-        return self.e.strings
+        """Size of the vocabulary so far, filler pieces included."""
+        return self.e.strings + self.n_fillers
 
     @property
     def rescans(self):
@@ -412,10 +370,27 @@ cdef class MergeLoop:
             PyBytes_FromStringAndSize(<const char*>self.e.out_applied, n * 8),
         )
 
+    def pieces(self):
+        """Strings of the merges, in order, then the filler pieces that no merge made: of a loop of characters only.
+
+        Fillers are there once :attr:`stop` is set, if all merges together are fewer than was asked for.
+        """
+        cdef uint64_t m, n = self.e.n_merges
+        cdef list out
+        if self.e.pieces.of == NULL:
+            raise ValueError("pieces() is for loops made by of_characters")
+        out = [piece_text(&self.e.pieces, self.e.out_new[m]) for m in range(n)]
+        for m in range(self.n_fillers):
+            left = piece_text(&self.e.pieces, <uint32_t>(self.filler_keys[m] >> 32))
+            out.append(left + piece_text(&self.e.pieces, <uint32_t>self.filler_keys[m]))
+        return out
+
     def script_costs(self):
         """Bytes and tokens of the words with a lead byte of U+4000..9FFF, with an ASCII letter, of the rest."""
         cdef int64_t sums[6]
         cdef int status
+        if self.e.pieces.of != NULL:
+            raise ValueError("script_costs() is for loops of bytes")
         self.lay_out()
         with nogil:
             status = script_sums(&self.e, sums)

@@ -23,7 +23,7 @@ from pathlib import Path
 import tokenizers
 from tokenizers import pre_tokenizers
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.append(str(Path(__file__).resolve().parents[2]))
 from bpetk.unicode_tables import script
 
 VERSION = "0.23.3"

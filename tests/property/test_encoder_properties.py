@@ -20,7 +20,7 @@ from random_models import MadeModel, bpe_model, plain_model, random_model, rando
 
 import bpetk
 from bpetk.definition import Definition, Sections
-from bpetk.errors import UnknownTokenError
+from bpetk.errors import BpetkError, UnknownTokenError
 from bpetk.pretokenizers import SCHEMES
 from bpetk.reference.encode import encode_text, encode_word, merge_by_rank
 from bpetk.special_tokens import AddedToken
@@ -352,3 +352,62 @@ def test_many_added_tokens() -> None:
     ids = tok.encode(text, allowed_special="all")
     assert [id - n for id in ids if id >= n] == chosen and tok.decode(ids) == text
     assert tok.encode_batch([text] * 3, threads=2, allowed_special="all") == [ids] * 3
+
+
+# --- documents that are encoded together ----------------------------------------------------------------------------
+
+LINE_ENDS = [
+    "",
+    "",
+    "\n",
+    "\n",
+    "\r\n",
+    "\r",
+    " ",
+    "  \n",
+    " \n",
+    "\n\n",
+    "!\n",
+    "!\r\n",
+    "\t",
+    "\u3000",
+    "\u2028",
+    "1",
+    "'s\n",
+    "/\n",
+]
+
+
+@settings(max_examples=50)
+@given(SEEDS, SEEDS, LOSSLESS, st.booleans())
+def test_short_documents_together_and_alone(
+    model_seed: int, text_seed: int, scheme: str, normalized: bool
+) -> None:
+    made, rng = random_model(model_seed, as_value=True), random.Random(text_seed)
+    sections = Sections(normalizer={"type": "NFC"} if normalized else None)
+    tok = Tokenizer(Definition(bpe_model(made, scheme, ADDED), sections))
+    parts = [
+        *random_texts(text_seed, made),
+        *"a1 é中😀\u0301.!'",
+        "the world",
+        "it's",
+        " 12345",
+        *ADDED,
+        "<s",
+        "\n",
+    ]
+    documents: list[str | bytes] = []
+    for _ in range(rng.choice((2, 5, 40, 40, 600))):
+        text = "".join(rng.choices(parts, k=rng.choice((0, 1, 3, 8)))) + rng.choice(LINE_ENDS)
+        if rng.random() < 0.9:
+            text = text.replace("\n", "") + ("\n" if text.endswith("\n") else "")
+        documents.append(text.encode() if rng.random() < 0.2 else text)
+    options: dict[str, Any] = rng.choice([{"allowed_special": "all"}, {"disallowed_special": ()}])
+    try:
+        expected = [tok.encode(text, **options) for text in documents]
+    except BpetkError as error:
+        with pytest.raises(type(error)):
+            tok.encode_batch(documents, **options)
+        return
+    assert tok.encode_batch(documents, threads=1, **options) == expected
+    assert tok.count_batch(documents, threads=1, **options) == [len(ids) for ids in expected]

@@ -11,7 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 # Import nothing of bpetk.
-LEAVES = "errors alphabet unicode_tables normalization_tables splitter_tables machine readable report"
+LEAVES = (
+    "errors alphabet unicode_tables normalization_tables splitter_tables sp_scripts machine readable report"
+)
 # One for each step that text goes through. A stage imports leaves, never another stage: what joins stages comes later.
 STAGES = "corpus pretokenizers splitters special_tokens normalizers post_processors decoders"
 VALUES = (
@@ -21,7 +23,7 @@ VALUES = (
 FILES = f"{VALUES} interop.* model_file"
 LIBRARY = (
     f"{FILES} counting trainer pipeline encoding streaming text_files tokenizer_base text_encoding file_encoding "
-    "id_decoding tokenizer probe targets reference_libraries token_files convert api"
+    "id_decoding tokenizer sp_options sp_model probe targets reference_libraries token_files convert api"
 )
 
 # Module -> modules it may import; `x.*` is all of the package x. Names are relative to bpetk, `.` is bpetk itself.
@@ -44,8 +46,11 @@ IMPORTS: dict[str, str] = {
     "decoders": f"{LEAVES} custom_pattern",
     "model": VALUES,
     "definition": VALUES,
-    "interop.*": f"{VALUES} interop.* _added_tokens _json_outline _model_reader _rank_rules",
+    "interop.*": f"{VALUES} interop.* _added_tokens _image _json_outline _model_reader _rank_rules",
     "interop.sentencepiece": f"{VALUES} interop.* trainer",
+    # Training as SentencePiece does it.
+    "sp_options": LEAVES,
+    "sp_model": f"{LEAVES} interop.* sp_options",
     "model_file": FILES,
     # Training and encoding do not know each other.
     "counting": f"{LEAVES} corpus pretokenizers custom_pattern _scanner _counter",
@@ -94,7 +99,7 @@ DISPLAY_USERS = "cli.* __main__"
 COMPARED_USERS = "verify benchmark.* reference_libraries interop.sentencepiece"
 
 # Cython. `_engine.pxd` is the state of the merge loop, which the modules below the loop work on; `_trainer` the loop.
-STATE = "_native _layout _pairs _queue"
+STATE = "_native _layout _pairs _piece_rules _queue"
 CIMPORTS: dict[str, str] = {
     "_types": "",
     "_native": "",
@@ -104,24 +109,36 @@ CIMPORTS: dict[str, str] = {
     "_counter": "_types _native _word_table _scanner _normalizer",
     "_layout": "_types _native _word_table _counter",
     "_pairs": "_types _native",
-    "_queue": "_types _native _pairs",
+    "_piece_rules": "_native",
+    "_queue": "_types _native _pairs _piece_rules",
     "_engine.pxd": f"_types {STATE}",
-    "_token_strings": "_engine",
+    "_token_strings": "_engine _piece_rules",
     "_merge": f"_types {STATE} _engine",
     "_rescan": f"_types {STATE} _engine",
     "_survey": "_native _layout _engine _rescan",
-    "_trainer": f"_types {STATE} _counter _engine _merge _rescan _survey _token_strings",
+    "_filler_pieces": f"_types {STATE} _engine _rescan _token_strings",
+    "_loop": f"_types {STATE} _engine _merge _rescan _survey _token_strings",
+    "_trainer": f"_types {STATE} _counter _engine _filler_pieces _loop _rescan _survey _token_strings",
     "_added_tokens": "_native _scanner",
     "_json_outline": "_native",
     "_model_reader": "_native _json_outline",
     "_rank_rules": "_native",
     "_encode_rules": "_types _native",
     "_segment_merge": "_types _native _encode_rules",
-    "_encode_worker": "_types _native _scanner _encode_rules _segment_merge",
-    "_encode_document": "_types _native _scanner _normalizer _added_tokens _encode_worker",
+    "_encode_state.pxd": "_types _native _encode_rules _segment_merge",
+    "_missed_segments": "_types _native _encode_rules _segment_merge _encode_state",
+    "_encode_worker": "_types _native _scanner _encode_rules _segment_merge _encode_state _missed_segments",
+    "_encode_document": "_types _native _scanner _normalizer _added_tokens _encode_state _encode_worker",
+    "_encode_seed": "_types _native _scanner _encode_rules _encode_state _encode_worker",
     "_id_buffer": "_native",
-    "_encoder": "_id_buffer _types _native _scanner _encode_rules _segment_merge _encode_worker _encode_document",
+    "_encoder": (
+        "_id_buffer _types _native _scanner _encode_rules _segment_merge _encode_state _encode_worker _encode_document "
+        "_encode_seed"
+    ),
+    "_image": "_types _native _encode_rules _encoder",
     "_decoder": "_types",
+    "_sp_normalizer": "_native _added_tokens",
+    "_sp_counter": "_native _word_table _counter _added_tokens _sp_normalizer",
 }
 FOREIGN = ("cpython", "libc", "libcpp", "cython")
 
@@ -129,7 +146,7 @@ FOREIGN = ("cpython", "libc", "libcpp", "cython")
 HEADERS = (
     "bits.h cpu.h byte_search.h hash.h mem.h pool.h unicode_tables.h utf.h json_text.h normalization_tables.h "
     "scan_masks.h normalization.h scan_classes.h scan_starts.h scan_blocks.h pair_ranks.h merge_step.h segment_cache.h "
-    "cut_blocks.h"
+    "cut_blocks.h compiled_map.h sentence_text.h"
 ).split()
 
 

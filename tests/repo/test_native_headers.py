@@ -104,6 +104,7 @@ def test_only_tables_are_generated() -> None:
     assert sorted(path.name for path in paths) == [
         "normalization_tables.h",
         "normalization_tables.py",
+        "sp_scripts.py",
         "splitter_tables.py",
         "unicode_tables.h",
         "unicode_tables.py",
