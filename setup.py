@@ -42,6 +42,8 @@ MODULES = [
     "_json_outline",
     "_model_reader",
     "_rank_rules",
+    "_rank_reader",
+    "_tekken_reader",
     "_sp_normalizer",
     "_sp_counter",
 ]

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from bpetk.definition import Definition
 from bpetk.errors import ConfigError, MissingDependencyError, ModelFileError, OutputError
+from bpetk.interop.rank_side_file import side_file_path
 from bpetk.model_file import save_tokenizer
 from bpetk.probe import first_unequal, probe_texts, text_batches
 from bpetk.readable import readable
@@ -81,7 +82,7 @@ def convert(
     dst
         Must not exist. For ``"hf"`` and ``"gpt2"`` a folder, for ``"image"`` the file, for ``"tiktoken"`` the rank
         file; what that does not hold is written to ``<dst>.json``: ``name``, ``pat_str`` and ``special_tokens``, as
-        ``tiktoken.Encoding`` takes them.
+        ``tiktoken.Encoding`` takes them. ``Tokenizer.from_file`` finds it there.
     to
         ``"hf"``: ``tokenizer.json``, ``tokenizer_config.json`` and a manifest. ``"tiktoken"``: base64 of each token
         with its id. ``"gpt2"``: ``vocab.json`` and ``merges.txt``. ``"image"``: one file of bpetk's own that loads in
@@ -111,7 +112,9 @@ def convert(
     >>> folder = pathlib.Path(tempfile.mkdtemp())
     >>> done = convert(tok, folder / "low.tiktoken", to="tiktoken")
     >>> sorted(path.name for path in done.files), done.options
-    (['low.tiktoken', 'low.tiktoken.json'], {'scheme': 'gpt2', 'special_tokens': {'<s>': 0}})
+    (['low.tiktoken', 'low.tiktoken.json'], {})
+    >>> bpetk.Tokenizer.from_file(done.path).special_tokens
+    {'<s>': 0}
     """
     if to not in TARGETS:
         raise ConfigError(f"unknown format {to!r}; known are {', '.join(TARGETS)}")
@@ -124,6 +127,8 @@ def convert(
     try:
         work.mkdir()
         draft = _DRAFTS[to](tokenizer.definition, work, target.name)
+        if tokenizer.format in ("tiktoken", "gpt2") and not tokenizer.special_tokens:
+            draft.notes.append("the source says nothing of special tokens, so there are none")
         made = Tokenizer.from_file(draft.path, format=to, **draft.options)
         _compare_vocabularies(tokenizer, made)
         texts, tokens, compared = _compare_ids(tokenizer, made, to, probes, draft)
@@ -142,15 +147,11 @@ def _is_below(name: Any, folder: Path) -> bool:
 
 
 def _check_free(target: Path, to: Target) -> None:
-    for path in (target, _beside(target)) if to == "tiktoken" else (target,):
+    for path in (target, side_file_path(target)) if to == "tiktoken" else (target,):
         if os.path.lexists(path):
             raise OutputError(f"{path} exists; choose another name, or remove it first")
     if not target.absolute().parent.is_dir():
         raise OutputError(f"cannot write {target}: there is no folder {target.absolute().parent}")
-
-
-def _beside(target: Path) -> Path:
-    return target.with_name(target.name + ".json")
 
 
 def _put_in_place(draft: _Draft, work: Path, target: Path) -> tuple[Path, ...]:
@@ -184,12 +185,9 @@ def _draft_tiktoken(definition: Definition, work: Path, name: str) -> _Draft:
     path.write_bytes(table.to_file())
     special = dict(sorted(table.special_tokens.items(), key=lambda item: item[1]))
     parts = {"name": path.stem, "pat_str": table.pattern, "special_tokens": special}
-    beside = _beside(path)
+    beside = side_file_path(path)
     beside.write_text(json.dumps(parts, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    options: dict[str, Any] = {"scheme": definition.model.scheme.name}
-    if special:
-        options["special_tokens"] = special
-    return _Draft(path, [beside, path], options, _notes(definition))
+    return _Draft(path, [beside, path], {}, _notes(definition))
 
 
 def _draft_gpt2(definition: Definition, work: Path, name: str) -> _Draft:

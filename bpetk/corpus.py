@@ -281,7 +281,10 @@ class Transcoder:
 
     def _line(self, chunk: bytes, start: int) -> int:
         decoder = codecs.getincrementaldecoder(self._encoding)(errors="replace")
-        return self._lines + decoder.decode(chunk[: max(start, 0)]).count("\n") + 1
+        try:
+            return self._lines + decoder.decode(chunk[: max(start, 0)]).count("\n") + 1
+        except UnicodeError:  # UTF-16 without a mark at its beginning, whatever `errors` says
+            return self._lines + 1
 
 
 def invalid_utf8(source: Source, offset: int, context: bytes) -> InvalidEncodingError:

@@ -59,6 +59,12 @@ class Definition:
         ``"hf"``, ``"tiktoken"``, ``"tekken"``, ``"gpt2"``, ``"image"``; ``"trained"`` if it is of no file.
     source
         The file, or the main one of several; empty if there is none.
+    beside
+        The file beside a rank file that says its pattern or its special tokens, if it was needed.
+    pattern
+        That of ranks as tiktoken has it, if they were read with one.
+    cut_by
+        The file that says how text is cut, if that is not the source; empty also if it was told by the caller.
     training
         The provenance block of the manifest, if there is one.
     image_of
@@ -72,6 +78,9 @@ class Definition:
     roles: Mapping[str, str] = field(default_factory=dict)
     format: str = "trained"
     source: str = ""
+    beside: str = ""
+    pattern: str | None = None
+    cut_by: str = ""
     training: Mapping[str, Any] | None = None
     image_of: str = ""
     encoder: Any = field(default=None, compare=False, repr=False)

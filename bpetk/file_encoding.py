@@ -26,6 +26,7 @@ class FileEncoder(TextEncoder):
         path: str | os.PathLike[str],
         *,
         separator: str | bytes | None = None,
+        encoding: str = "utf-8",
         threads: int = 0,
         dtype: str = "uint32",
         allowed_special: Selection = (),
@@ -37,10 +38,12 @@ class FileEncoder(TextEncoder):
         Parameters
         ----------
         path
-            A file of UTF-8 text.
+            A file of text.
         separator
             What stands between two documents and belongs to none, such as a newline; None: the file is one document.
             A separator at the end of the file has no document after it.
+        encoding
+            What the file is in: ``"gb18030"``, say, or any other that Python knows.
         threads, dtype, allowed_special, disallowed_special, add_special_tokens
             As `encode_batch_flat`.
 
@@ -54,7 +57,7 @@ class FileEncoder(TextEncoder):
         CorpusFileError
             If the file cannot be read.
         InvalidEncodingError
-            If it is not UTF-8; the message says where.
+            If it is not in this encoding; the message says where.
         """
         import numpy as np
 
@@ -62,6 +65,7 @@ class FileEncoder(TextEncoder):
         for part, ends in self.iter_encode_file(
             path,
             separator=separator,
+            encoding=encoding,
             threads=threads,
             dtype=dtype,
             allowed_special=allowed_special,
@@ -78,6 +82,7 @@ class FileEncoder(TextEncoder):
         path: str | os.PathLike[str],
         *,
         separator: str | bytes | None = None,
+        encoding: str = "utf-8",
         threads: int = 0,
         dtype: str = "uint32",
         part_bytes: int = PART_BYTES,
@@ -92,7 +97,7 @@ class FileEncoder(TextEncoder):
         part_bytes
             About how many bytes are taken at a time. A document may be longer; it is then cut where that does not
             change its ids, or taken whole if this tokenizer has stages that do not allow cutting.
-        path, separator, threads, dtype, allowed_special, disallowed_special, add_special_tokens
+        path, separator, encoding, threads, dtype, allowed_special, disallowed_special, add_special_tokens
             As `encode_file`.
 
         Yields
@@ -111,6 +116,7 @@ class FileEncoder(TextEncoder):
             separator_bytes(separator),
             max(1, part_bytes),
             self._cutter(allowed_special, disallowed_special),
+            encoding,
         ):
             try:
                 pieces = self._fragments(documents, allowed_special, disallowed_special, threads)

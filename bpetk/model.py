@@ -309,7 +309,11 @@ class BpeModel:
     @cached_property
     def vocab_size(self) -> int:
         """Number of ids, special tokens included."""
-        return len(self.token_bytes)
+        if self._packed is None:
+            return len(self.token_bytes)
+        flags = self._packed[2]
+        added = sum(token.id >= len(flags) or not flags[token.id] for token in self.added_tokens)
+        return len(flags) - flags.count(0) + added
 
     @cached_property
     def n_vocab(self) -> int:

@@ -163,9 +163,12 @@ _OTHER_TEXTS = {
     r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]"
     r"|\s+(?!\S)|\s+": "cl100k",
 }
-# Oniguruma gives these another meaning: see `_CL100K_TIKTOKEN`.
+# Elsewhere these mean something else: Oniguruma reads the first in its own way (see `_CL100K_TIKTOKEN`), and only
+# tiktoken drops what no match covers.
 _TIKTOKEN_TEXTS = {
     _CL100K_TIKTOKEN.replace(r"(?>\p{N}{1,3})", r"\p{N}{1,3}+").replace(r"\z", "$"): "cl100k_tiktoken",
+    r"\S+": "whitespace",
+    r"[\s\S]+": "none",
 }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bpetk.corpus import Source, invalid_utf8
 from bpetk.errors import CorpusFileError
+from bpetk.text_files import open_utf8
 
 _BATCH = 1 << 20  # characters
 
@@ -114,15 +115,19 @@ def probe_texts(special: Iterable[str] = ()) -> list[str]:
     return list(dict.fromkeys(texts))
 
 
-def text_batches(path: str | os.PathLike[str], *, whole: bool = False) -> Iterator[tuple[int, list[str]]]:
+def text_batches(
+    path: str | os.PathLike[str], *, whole: bool = False, encoding: str = "utf-8"
+) -> Iterator[tuple[int, list[str]]]:
     """Read the texts of a file: its lines with their ends, or all of it as one.
 
     Parameters
     ----------
     path
-        UTF-8 text.
+        A file of text.
     whole
         Take the file as one text.
+    encoding
+        What it is in.
 
     Yields
     ------
@@ -134,11 +139,11 @@ def text_batches(path: str | os.PathLike[str], *, whole: bool = False) -> Iterat
     CorpusFileError
         If the file cannot be read.
     InvalidEncodingError
-        If it is not UTF-8; the message says where.
+        If it is not in this encoding; the message says where.
     """
     name = os.fspath(path)
     try:
-        with open(name, "rb") as file:
+        with open_utf8(name, encoding) as file:
             first, batch, size, offset = 1, list[str](), 0, 0
             for data in [file.read()] if whole else file:
                 try:

@@ -31,6 +31,10 @@ class Reference(Protocol):
     def name(self) -> str:
         """Package and version."""
 
+    @property
+    def made_of(self) -> str:
+        """The files that it read, and who said how text is cut, for people."""
+
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Give the ids of each text."""
 
@@ -40,6 +44,7 @@ class HuggingFace:
     """A ``tokenizers.Tokenizer``."""
 
     tokenizer: Any
+    made_of: str
 
     @property
     def name(self) -> str:
@@ -57,6 +62,7 @@ class Tiktoken:
     """A ``tiktoken.Encoding``."""
 
     encoding: Any
+    made_of: str
 
     @property
     def name(self) -> str:
@@ -125,20 +131,23 @@ def _load_hf(definition: Definition) -> Reference:
     source = Path(definition.source)
     try:
         if definition.format == "gpt2":
+            made_of = f"{source} with its merges, and GPT-2's pattern"
             tokenizer = Tokenizer(BPE.from_file(str(source), str(source.with_name("merges.txt"))))
             tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
             tokenizer.decoder = ByteLevelDecoder()
             tokens = definition.model.added_tokens
             tokenizer.add_special_tokens([AddedToken(token.content, normalized=False) for token in tokens])
         elif definition.format == "hf" and definition.source:
+            made_of = str(source)
             tokenizer = Tokenizer.from_file(str(source))
         else:
+            made_of = "what bpetk would write as a tokenizer.json"
             tokenizer = Tokenizer.from_str(json.dumps(to_tokenizer_json(definition)))
     except Exception as error:  # the library raises nothing more special
         raise ModelFileError(f"tokenizers cannot load {definition.source}: {error}") from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    return HuggingFace(tokenizer)
+    return HuggingFace(tokenizer, made_of)
 
 
 def _load_tiktoken(definition: Definition, pattern: str | None) -> Reference:
@@ -146,7 +155,7 @@ def _load_tiktoken(definition: Definition, pattern: str | None) -> Reference:
         import tiktoken
     except ImportError as error:
         raise _missing("tiktoken", error) from error
-    table = _table(definition, pattern)
+    table, made_of = _table(definition, pattern)
     try:
         encoding = tiktoken.Encoding(
             Path(definition.source).stem or "bpetk",
@@ -156,25 +165,36 @@ def _load_tiktoken(definition: Definition, pattern: str | None) -> Reference:
         )
     except Exception as error:
         raise ModelFileError(f"tiktoken cannot load {definition.source}: {error}") from error
-    return Tiktoken(encoding)
+    return Tiktoken(encoding, made_of)
 
 
-def _table(definition: Definition, pattern: str | None) -> RankTable:
+def _table(definition: Definition, pattern: str | None) -> tuple[RankTable, str]:
     model = definition.model
     if definition.format not in RANK_FORMATS or not definition.source:
         try:
-            return rank_table(definition)
+            named = f"the tokens that bpetk read as ranks, and the pattern of scheme {model.scheme.name}"
+            return rank_table(definition), named
         except ModelFileError as error:
             raise ConfigError(f"tiktoken cannot stand for this tokenizer: {error}") from error
     source = Path(definition.source)
     if definition.format == "tekken":
         ranks, pattern = _tekken(source)
+        made_of = f"ranks and pattern of {source}"
     else:
         ranks = _ranks(source)
-        pattern = pattern or tiktoken_pattern(model.scheme)
+        made_of = f"the ranks of {source}, and {_rule(definition, pattern)}"
+        pattern = pattern or definition.pattern or tiktoken_pattern(model.scheme)
     if pattern is None:
         raise ConfigError(f"tiktoken has no single pattern for the scheme {model.scheme.name}")
-    return RankTable(ranks, pattern, {token.content: token.id for token in model.added_tokens})
+    return RankTable(ranks, pattern, {token.content: token.id for token in model.added_tokens}), made_of
+
+
+def _rule(definition: Definition, pattern: str | None) -> str:
+    """Say where the pattern for a rank file comes from, and what equal ids then do not prove."""
+    if definition.cut_by:
+        return f"the pattern in {definition.cut_by}"
+    told = "the pattern" if pattern or definition.pattern else f"scheme {definition.model.scheme.name}"
+    return f"{told} as given: that it is the model's own is not proved, as ranks do not say how text is cut"
 
 
 def _ranks(path: Path) -> dict[bytes, int]:

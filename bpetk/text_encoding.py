@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FRAGMENT = 1 << 18  # bytes of a part of a long document for one thread
+_LOOK, _LOOK_EACH = 1 << 12, 8  # bytes that `truncate` encodes first: some, and for each token
 
 
 class TextEncoder(TokenizerBase):
@@ -328,7 +329,8 @@ class TextEncoder(TokenizerBase):
 
         The result is the beginning of the text that the first ``max_tokens`` ids stand for, without the last
         character if they hold only a part of it. Where the shorter text has more ids than that by itself (white space
-        at the end may be cut differently), it is shortened further.
+        at the end may be cut differently), it is shortened further. What comes after it is not encoded, only looked
+        through for what `encode` refuses.
 
         Parameters
         ----------
@@ -345,19 +347,38 @@ class TextEncoder(TokenizerBase):
         if max_tokens < 0:
             raise ConfigError(f"max_tokens must be at least 0, not {max_tokens}")
         more = sum(map(len, self._pipeline.affixes)) if add_special_tokens else 0
-        found = self.encode_with_offsets(
-            text, allowed_special=allowed_special, disallowed_special=disallowed_special
-        )
         room = max(0, max_tokens - more)
-        if len(found) <= room:
+        options: dict[str, Any] = {
+            "allowed_special": allowed_special,
+            "disallowed_special": disallowed_special,
+        }
+        head = self._beginning(text, room, allowed_special, disallowed_special)
+        if head is None:
             return text
-        whole = self._pipeline.to_str(text)
+        found = self.encode_with_offsets(head, **options)
         for k in range(room, -1, -1):
-            short = whole[: int(found.char_offsets[k:, 0].min())] if k else ""
-            fits = self.count(short, allowed_special=allowed_special, disallowed_special=disallowed_special)
-            if fits <= room:
+            short = head[: int(found.char_offsets[k:, 0].min())] if k else ""
+            if self.count(short, **options) <= room:
                 break
         return short if isinstance(text, str) else short.encode()
+
+    def _beginning(self, text: Text, room: int, allowed: Selection, disallowed: Selection) -> str | None:
+        """Give a beginning that has more ids than there is room for, the same as in the text; None if all fit."""
+        pipeline, model = self._pipeline, self._model
+        policy = pipeline.policy(allowed, disallowed)
+        whole, data = pipeline.checked(text, policy)
+        options: dict[str, Any] = {"allowed_special": allowed, "disallowed_special": disallowed}
+        # A byte that has no id is an error wherever it stands, and only encoding finds it.
+        partial = model.unk_token is None and -1 in model.byte_ids
+        cut = None if partial else pipeline.cutter(policy)
+        size = len(data) if cut is None else _LOOK + _LOOK_EACH * room
+        while cut is not None and size < len(data):
+            # INVARIANT: what stands before a cut has the ids that it has in the text, and no token goes across.
+            head = data[: cut(data[:size])]
+            if head and self.count(head, **options) > room:
+                return head.decode()
+            size *= 2
+        return whole if self.count(whole, **options) > room else None
 
     def _cutter(self, allowed: Selection, disallowed: Selection) -> Any:
         return self._pipeline.cutter(self._pipeline.policy(allowed, disallowed))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, cast
 
+from bpetk.corpus import Source, Transcoder, invalid_utf8, native_encoding
 from bpetk.errors import ConfigError, CorpusFileError, InvalidEncodingError
 
 
@@ -25,18 +29,72 @@ def separator_bytes(separator: str | bytes | None) -> bytes | None:
     return data
 
 
+class _Recoded(io.RawIOBase):
+    """A `Transcoder` as a raw stream, to be buffered."""
+
+    def __init__(self, transcoder: Transcoder) -> None:
+        self._transcoder = transcoder
+
+    def readable(self) -> bool:
+        """Say yes."""
+        return True
+
+    def readinto(self, view: memoryview) -> int:  # type: ignore[override]
+        """Fill the view with the next bytes."""
+        return self._transcoder.readinto(view)
+
+
+@contextmanager
+def open_utf8(path: str | os.PathLike[str], encoding: str = "utf-8") -> Iterator[BinaryIO]:
+    """Open a file of text; its bytes are given as UTF-8.
+
+    Parameters
+    ----------
+    path
+        The file.
+    encoding
+        What it is in. UTF-8 is given as it is, whether it is well-formed or not.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such encoding.
+    InvalidEncodingError
+        In reading, if the file is not in this encoding; the message says where.
+    OSError
+        If it cannot be opened.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "zh.txt")
+    >>> _ = path.write_bytes("汉字".encode("gb18030"))
+    >>> with open_utf8(path, "gb18030") as file:
+    ...     file.read().decode()
+    '汉字'
+    """
+    native = native_encoding(encoding)
+    with open(path, "rb") as file:
+        if native:
+            yield file
+        else:
+            raw = _Recoded(Transcoder(file, os.fsdecode(path), encoding))
+            yield cast(BinaryIO, io.BufferedReader(raw, 1 << 17))
+
+
 def read_parts(
     path: str | os.PathLike[str],
     separator: bytes | None,
     part_bytes: int,
     find_cut: Callable[[bytes], int] | None,
+    encoding: str = "utf-8",
 ) -> Iterator[tuple[list[bytes], bool]]:
     """Read a file in parts.
 
     Parameters
     ----------
     path
-        A file of UTF-8 text.
+        A file of text.
     separator
         What stands between two documents and belongs to none; None: the file is one document. A separator at the
         end of the file has no document after it.
@@ -45,6 +103,8 @@ def read_parts(
     find_cut
         Gives a place, above 0, in the beginning of a document where it can be cut without changing its ids, or 0.
         None: documents are not cut.
+    encoding
+        What the file is in; documents are given as UTF-8.
 
     Yields
     ------
@@ -56,10 +116,10 @@ def read_parts(
     CorpusFileError
         If the file cannot be read.
     InvalidEncodingError
-        If it is not UTF-8; the message says where.
+        If it is not in this encoding; the message says where. Bytes that should be UTF-8 are not looked at here.
     """
     try:
-        with open(path, "rb") as file:
+        with open_utf8(path, encoding) as file:
             held = b""
             begun = False  # the held bytes go on with a document of which parts were given away
             read_before = 0
@@ -91,18 +151,19 @@ def read_parts(
 
 
 def locate(path: str | os.PathLike[str], error: InvalidEncodingError) -> InvalidEncodingError:
-    """Say in which file and line the first bytes are that are not UTF-8."""
+    """Say in which file and line the first bytes are that are not UTF-8, as training does."""
     if not Path(path).is_file():
         return error  # a pipe cannot be read again
-    line, before = 1, 0
+    before = 0
     with open(path, "rb") as file:
         for raw in file:
             try:
                 raw.decode("utf-8")
             except UnicodeDecodeError as wrong:
-                return InvalidEncodingError(
-                    f"{Path(path)}: line {line}, byte {before + wrong.start}: byte 0x{raw[wrong.start]:02X} is not "
-                    "UTF-8; convert the file first, for example with: iconv -f gb18030 -t utf-8"
+                at = before + wrong.start
+                file.seek(at)
+                return invalid_utf8(
+                    Source(os.fsdecode(path), Path(path), os.path.getsize(path)), at, file.read(4)
                 )
-            line, before = line + 1, before + len(raw)
+            before += len(raw)
     return error

@@ -75,6 +75,9 @@ class Tokenizer(FileEncoder, IdDecoder):
     ) -> Tokenizer:
         """Load a tokenizer.
 
+        What a file of ranks does not say, and is not given here, is taken from ``<file>.json`` beside it, if there is
+        one such as `bpetk.convert` writes; `source` then names it.
+
         Parameters
         ----------
         path

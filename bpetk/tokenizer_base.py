@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import PurePath
 
 from bpetk.definition import Definition
 from bpetk.errors import UnknownTokenError
@@ -48,8 +49,12 @@ class TokenizerBase:
 
     @property
     def source(self) -> str:
-        """The file it was read from, or an empty string."""
-        return self._definition.source
+        """The file it was read from, or an empty string.
+
+        If the file beside a rank file was used too, that is said: ``"my.tiktoken (with my.tiktoken.json)"``.
+        """
+        source, beside = self._definition.source, self._definition.beside
+        return f"{source} (with {PurePath(beside).name})" if beside else source
 
     @property
     def scheme(self) -> Scheme:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from bpetk.alphabet import from_byte_level
 from bpetk.api import train
 from bpetk.corpus import native_encoding, resolve
-from bpetk.errors import ConfigError, MissingDependencyError, UnknownTokenError
+from bpetk.errors import ConfigError, CorpusError, MissingDependencyError, UnknownTokenError
 from bpetk.interop.huggingface import to_tokenizer_json
 from bpetk.pretokenizers import Scheme, custom_scheme, get_scheme
 from bpetk.probe import first_unequal, text_batches
@@ -266,7 +266,11 @@ class EncodeDifference:
 
 @dataclass(frozen=True)
 class EncodeVerifyResult:
-    """Outcome of a comparison of ids: how much was compared, and the first difference if there is one."""
+    """Outcome of a comparison of ids: how much was compared, and the first difference if there is one.
+
+    ``reference`` says which files the reference read, and where its pattern comes from: ranks do not say how text is
+    cut, so a pattern that was given to both is not proved to be the model's.
+    """
 
     identical: bool
     texts: int
@@ -275,6 +279,7 @@ class EncodeVerifyResult:
     difference: EncodeDifference | None
     ours: str
     theirs: str
+    reference: str = ""
 
 
 def verify_encode(
@@ -284,6 +289,7 @@ def verify_encode(
     against: str = "hf",
     pattern: str | None = None,
     whole: bool = False,
+    encoding: str = "utf-8",
     threads: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> EncodeVerifyResult:
@@ -296,7 +302,7 @@ def verify_encode(
     tokenizer
         A tokenizer that was loaded from files; the reference reads the same files.
     paths
-        Files of UTF-8 text.
+        Files of text.
     against
         ``"hf"``: the package `tokenizers`; ``"tiktoken"``: an encoding with the model's ranks, pattern and special
         tokens.
@@ -304,6 +310,8 @@ def verify_encode(
         The pattern that ranks were loaded with, for tiktoken, if it is not that of a named scheme.
     whole
         Compare every file as one text. By default each line is one, its line feed included.
+    encoding
+        What the files are in.
     threads
         For bpetk; the reference has its own settings.
     progress
@@ -321,7 +329,9 @@ def verify_encode(
     ConfigError
         If the reference cannot load a tokenizer of this kind.
     CorpusFileError, InvalidEncodingError
-        If a file cannot be read or is not UTF-8.
+        If a file cannot be read or is not in this encoding.
+    CorpusError
+        If there is no text.
 
     Examples
     --------
@@ -338,7 +348,7 @@ def verify_encode(
     texts = tokens = size = 0
     found: EncodeDifference | None = None
     for name in names:
-        for first, batch in text_batches(name, whole=whole):
+        for first, batch in text_batches(name, whole=whole, encoding=encoding):
             ours = tokenizer.encode_batch(batch, threads=threads, allowed_special="all")
             theirs = reference.encode_batch(batch)
             for at, (a, b) in enumerate(zip(ours, theirs, strict=True)):
@@ -353,8 +363,13 @@ def verify_encode(
                 progress(size)
         if found is not None:
             break
+    if found is None and not size:
+        empty = "is" if len(names) == 1 else "are"
+        raise CorpusError(f"no text: nothing was compared, {', '.join(names[:3])} {empty} empty")
     ours_name = f"bpetk {version('bpetk')}"
-    return EncodeVerifyResult(found is None, texts, tokens, size, found, ours_name, reference.name)
+    return EncodeVerifyResult(
+        found is None, texts, tokens, size, found, ours_name, reference.name, reference.made_of
+    )
 
 
 def _describe(

@@ -22,7 +22,7 @@ from bpetk.definition import Definition
 from bpetk.errors import ConfigError, CorpusError, ModelFileError, UnknownTokenError
 from bpetk.interop.huggingface import to_tokenizer_json
 from bpetk.machine import available_cpus
-from bpetk.probe import first_unequal
+from bpetk.probe import first_unequal, text_batches
 from bpetk.readable import readable
 from bpetk.reference_libraries import LIBRARIES, RANK_FORMATS
 from bpetk.targets import loose_rank_table, single_step
@@ -92,19 +92,30 @@ def _write_ranks(definition: Definition, folder: Path) -> str:
     return str(target)
 
 
-def _take_text(paths: PathInput, target: Path, mode: Mode, limit: int | None, tokenizer: Tokenizer) -> int:
-    """Copy the text that is measured; refuse what not all of the calls encode alike."""
-    data = Path(paths).read_bytes()
+def _read_text(names: Sequence[str], encoding: str, limit: int | None) -> str:
+    """Read files as one text, of no more than so many bytes; a file without a line feed at its end gets one."""
+    parts, size = list[str](), 0
+    for name in names:
+        if limit is not None and size > limit:
+            break
+        if parts and not parts[-1].endswith("\n"):
+            parts.append("\n")
+        for _, batch in text_batches(name, encoding=encoding):
+            parts += batch
+            size += sum(map(len, batch))
+            if limit is not None and size > limit:
+                break
+    data = "".join(parts).encode()
     if limit is not None and limit < len(data):
         data = data[: data.rfind(b"\n", 0, limit) + 1 or limit]
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{paths}: not UTF-8 at byte {error.start:,}") from error
+    return data.decode("utf-8", "ignore")  # the limit may cut a character
+
+
+def _take_text(paths: PathInput, text: str, target: Path, mode: Mode, tokenizer: Tokenizer) -> int:
+    """Copy the text that is measured; refuse what not all of the calls encode alike."""
     if mode == "sentence":
         text = text.lstrip()[:SENTENCE]
-        data = text.encode("utf-8")
-    if not data:
+    if not text:
         raise CorpusError(f"{paths}: no text to encode")
     special = sorted(tokenizer.special_tokens, key=len, reverse=True)
     if special and (found := re.search("|".join(map(re.escape, special)), text)):
@@ -112,8 +123,7 @@ def _take_text(paths: PathInput, target: Path, mode: Mode, limit: int | None, to
             f"{paths}: the text holds the special token {found.group()!r} at character {found.start():,}; the fastest "
             "calls of some encoders take it for text, so a benchmark needs text without: remove it first"
         )
-    target.write_bytes(data)
-    return len(data)
+    return target.write_bytes(text.encode("utf-8"))
 
 
 def compare_ids(tokenizer: Tokenizer, right: Ids, found: Ids, what: str) -> str | None:
@@ -186,6 +196,7 @@ def run_encode_benchmark(
     threads: int = 1,
     rounds: int = 5,
     limit: int | None = None,
+    encoding: str = "utf-8",
     timeout: float | None = None,
     progress: Progress | None = None,
     **options: Any,
@@ -198,18 +209,20 @@ def run_encode_benchmark(
         A tokenizer that bpetk loads. Encoders that cannot load it as it is get it in another form, made before the
         measurements; those that cannot have it are skipped.
     path
-        A file of UTF-8 text without special tokens.
+        Text without special tokens: a file, or a folder or a glob whose files are taken as one text.
     against
         Names of encoders, each optionally with its own number of threads: ``"gigatoken"``, ``"bpetk@2"``.
     mode
-        ``"flat"``: the file as one document. ``"lists"``: its lines, as Python lists. ``"sentence"``: its first 100
+        ``"flat"``: the text as one document. ``"lists"``: its lines, as Python lists. ``"sentence"``: its first 100
         characters, again and again.
     threads
         For every encoder that has no number of its own; 0 is all cores.
     rounds
         Each round measures every encoder once, and begins with another one.
     limit
-        Take no more bytes of the file than this, cut after a line end.
+        Take no more bytes of the text than this, cut after a line end.
+    encoding
+        What the files are in; encoders are given UTF-8.
     timeout
         Seconds after which a measurement is given up; that encoder is then left out of later rounds.
     progress
@@ -234,12 +247,11 @@ def run_encode_benchmark(
     if mode not in MODES:
         raise ConfigError(f"unknown mode {mode!r}; known are {', '.join(MODES)}")
     corpus, _ = describe_corpus(path)
-    if len(corpus.files) != 1:
-        raise ConfigError(f"one file of text is expected, {path} gives {len(corpus.files)}")
     tokenizer = Tokenizer.from_file(model, **options)
+    text = _read_text([file.path for file in corpus.files], encoding, limit)
     with tempfile.TemporaryDirectory(prefix="bpetk-bench-") as name:
         folder = Path(name)
-        size = _take_text(corpus.files[0].path, folder / "text.txt", mode, limit, tokenizer)
+        size = _take_text(path, text, folder / "text.txt", mode, tokenizer)
         forms = make_forms(tokenizer, os.fspath(model), options, folder)
         entries, skipped = choose(
             against,

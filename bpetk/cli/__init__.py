@@ -1,14 +1,15 @@
 """The command line: one module a verb, no logic that the library lacks.
 
-Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 a check failed, 130 interrupted.
+Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 a check failed, 130 interrupted, 141 nobody reads the output any more.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 import click
@@ -23,7 +24,7 @@ from bpetk.cli.train import train as train_command
 from bpetk.cli.verify import verify as verify_group
 from bpetk.errors import BpetkError, ConfigError
 
-FAILED, USAGE, INTERRUPTED = 1, 2, 130
+FAILED, USAGE, INTERRUPTED, PIPE_CLOSED = 1, 2, 130, 141
 
 
 def _report_error(error: BaseException, *, code: int, as_json: bool) -> None:
@@ -45,15 +46,43 @@ class Interrupted(Exception):
     """Ctrl-C; click would answer it with an empty line, which has no place among JSON lines."""
 
 
+class PipeClosed(Exception):
+    """What reads the output has gone away, as ``head`` does; click would make a failure of it."""
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[None]:
+    """Give Ctrl-C and a closed pipe names of our own."""
+    try:
+        yield
+        with contextlib.suppress(AttributeError, ValueError):
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        raise Interrupted from None
+    except BrokenPipeError:
+        raise PipeClosed from None
+
+
+def _give_up_stdout() -> None:
+    """Let what has not been written go nowhere, so that ending does not try again."""
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
 class Program(click.Group):
     """A group whose errors are one paragraph without a traceback, and whose exit codes are those above."""
 
+    def make_context(self, *args: Any, **settings: Any) -> click.Context:
+        """Read the arguments; ``--help`` writes here."""
+        with _signals():
+            return super().make_context(*args, **settings)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
-        try:
+        with _signals():
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            raise Interrupted from None
 
     def main(
         self,
@@ -86,6 +115,9 @@ class Program(click.Group):
                     "\x1b[?25h"
                 )  # the display hides the cursor, and may not have come to show it again
             _report_error(Interrupted("interrupted"), code=code, as_json=state["json"])
+        except PipeClosed:
+            code = PIPE_CLOSED
+            _give_up_stdout()
         except (BpetkError, MemoryError, OSError) as error:
             code = USAGE if isinstance(error, ConfigError) else FAILED
             _report_error(error, code=code, as_json=state["json"])

@@ -9,12 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from bpetk.benchmark import EncodeMeasurement, Measurement, run_encode_benchmark, run_train_benchmark
 from bpetk.benchmark.encode_peers import ENCODE_PEERS
 from bpetk.benchmark.peers import PEERS
-from bpetk.cli.options import FILES, MODEL, THREADS, VOCAB, loading_arguments, loading_options, scheme_option
+from bpetk.cli.console import Console
+from bpetk.cli.options import (
+    ENCODING,
+    FILES,
+    MODEL,
+    THREADS,
+    VOCAB,
+    loading_arguments,
+    loading_options,
+    scheme_option,
+)
 from bpetk.cli.progress import notes
 from bpetk.cli.report import print_benchmark, print_encode_benchmark
 from bpetk.cli.units import parse_size, size_text, time_text
@@ -132,7 +141,7 @@ def bench_train(
     )
     if json_file is not None:
         _write_json(json_file, result.to_dict())
-    print_benchmark(result, Console(highlight=False))
+    print_benchmark(result, Console())
     if result.ours.failed:
         return FAILED
     return 0 if result.all_equal else CHECK_FAILED
@@ -140,7 +149,7 @@ def bench_train(
 
 @bench.command("encode")
 @MODEL
-@click.argument("file", metavar="FILE", type=click.Path(readable=False))
+@click.argument("file", metavar="FILE|DIR|GLOB", type=click.Path(readable=False))
 @click.option(
     "--against",
     default=",".join(_ENCODERS),
@@ -148,7 +157,7 @@ def bench_train(
     metavar="NAME,...",
     help=f"Encoders to compare with: {', '.join(n for n in ENCODE_PEERS if n != 'bpetk')}, bpetk. NAME@2: its threads.",
 )
-@click.option("--lists", "mode", flag_value="lists", help="Lines as Python lists, not the file as one array.")
+@click.option("--lists", "mode", flag_value="lists", help="Lines as Python lists, not the text as one array.")
 @click.option(
     "--sentence",
     "mode",
@@ -156,8 +165,9 @@ def bench_train(
     help="The first 100 characters, again and again: calls per second.",
 )
 @click.option(
-    "--limit", metavar="SIZE", help="Take no more of FILE than this: 10MB, 500kB or a number of bytes."
+    "--limit", metavar="SIZE", help="Take no more of the text than this: 10MB, 500kB or a number of bytes."
 )
+@ENCODING
 @loading_options
 @click.option(
     "-j",
@@ -186,6 +196,7 @@ def bench_encode(
     against: str,
     mode: Any,
     limit: str | None,
+    encoding: str,
     threads: int,
     rounds: int,
     timeout: float | None,
@@ -193,7 +204,7 @@ def bench_encode(
     quiet: bool,
     **loading: Any,
 ) -> int:
-    """Encode FILE with bpetk and with other encoders in turn, each time in a fresh process.
+    """Encode a text with bpetk and with other encoders in turn, each time in a fresh process.
 
     Loading, the first encode call and the same call again are measured apart. Ids are compared with the reference's
     (tokenizers, or tiktoken for ranks): an encoder that gives others is marked wrong and gets no ratios. Exits with 3
@@ -214,6 +225,7 @@ def bench_encode(
             threads=threads,
             rounds=rounds,
             limit=None if limit is None else parse_size(limit),
+            encoding=encoding,
             timeout=timeout,
             progress=progress,
             **loading_arguments(**loading),
@@ -221,7 +233,7 @@ def bench_encode(
     if json_file is not None:
         _write_json(json_file, result.to_dict())
     # The table is as wide as it is: a narrower terminal breaks the lines itself.
-    print_encode_benchmark(result, Console(highlight=False, width=max(Console().width, 132)))
+    print_encode_benchmark(result, Console(width=max(Console().width, 132)))
     if result.ours.failed:
         return FAILED
     return 0 if result.ours_is_right else CHECK_FAILED

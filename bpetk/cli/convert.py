@@ -18,17 +18,8 @@ from bpetk.convert import convert as convert_tokenizer
 def _command(done: Conversion) -> str:
     """Give the options of the command line that load the result."""
     words = [str(done.path)]
-    if scheme := done.options.get("scheme"):
-        words += ["--scheme", scheme]
-    if special := done.options.get("special_tokens"):
-        beside = next(
-            (path for path in done.files if path.suffix == ".json" and path.name != "vocab.json"), None
-        )
-        if beside is not None:
-            words += ["--special", f"@{beside}"]
-        else:
-            for name, id in special.items():
-                words += ["--special", f"{name}={id}"]
+    for name, id in done.options.get("special_tokens", {}).items():
+        words += ["--special", f"{name}={id}"]
     return shlex.join(words)
 
 
@@ -63,8 +54,8 @@ def convert(
     The result is loaded again, by bpetk and by the library that it is for (tokenizers or tiktoken, where installed),
     and the ids of a built-in text and of every --probe are compared. What the format cannot hold is refused with
     the reason; then nothing is written. hf and gpt2 write a folder; tiktoken a rank file DST, and DST.json with the
-    pattern and the special tokens, which a rank file does not hold; image a file of bpetk's own that loads in
-    milliseconds.
+    pattern and the special tokens, which a rank file does not hold; bpetk finds them there. image is a file of bpetk's
+    own that loads in milliseconds.
 
     \b
     Example:

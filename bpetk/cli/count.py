@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
-from rich.console import Console
 
+from bpetk.cli.console import Console
 from bpetk.cli.inputs import TextFile, expand, text_errors, text_file
 from bpetk.cli.options import (
     JSON,
@@ -24,6 +24,7 @@ from bpetk.cli.options import (
 )
 from bpetk.cli.progress import notes
 from bpetk.cli.report import print_counts
+from bpetk.text_files import open_utf8
 from bpetk.tokenizer import Tokenizer
 
 _CHUNK = 1 << 20
@@ -56,16 +57,16 @@ class Count:
 def count_file(
     tokenizer: Tokenizer, file: TextFile, *, separator: str | None, threads: int, policy: dict[str, Any]
 ) -> Count:
-    """Count a file; separators are among its bytes and characters."""
+    """Count a file; separators are among its bytes and characters, and bytes are those of UTF-8."""
     tokens = documents = 0
     with text_errors(file, disallowed_tokens(tokenizer, policy, separator)):
         for ids, ends in tokenizer.iter_encode_file(
-            file.path, separator=separator, threads=threads, **policy
+            file.path, separator=separator, encoding=file.encoding, threads=threads, **policy
         ):
             tokens += len(ids)
             documents += len(ends)
     size = characters = 0
-    with open(file.path, "rb") as text:
+    with open_utf8(file.path, file.encoding) as text:
         while chunk := text.read(_CHUNK):
             size += len(chunk)
             characters += len(chunk.translate(None, _CONTINUATION))
@@ -95,6 +96,7 @@ def count(
     files: tuple[str, ...],
     lines: bool,
     separator: str | None,
+    encoding: str,
     allowed: tuple[str, ...],
     special_as_text: bool,
     add_special_tokens: bool,
@@ -102,7 +104,7 @@ def count(
     as_json: bool,
     **loading: Any,
 ) -> None:
-    """Count the tokens of files, with bytes and characters per token.
+    """Count the tokens of files, with bytes (of the text as UTF-8) and characters per token.
 
     \b
     Example:
@@ -118,7 +120,7 @@ def count(
     )
     counts = []
     for name in names:
-        with text_file(name) as source:
+        with text_file(name, encoding) as source:
             counts.append(count_file(tokenizer, source, separator=cut, threads=threads, policy=policy))
     sums = [
         sum(getattr(count, part) for count in counts)
@@ -130,4 +132,4 @@ def count(
         click.echo(json.dumps(result, ensure_ascii=False))
     else:
         rows = counts if len(counts) == 1 else [*counts, total]
-        print_counts([row.to_dict() for row in rows], Console(highlight=False))
+        print_counts([row.to_dict() for row in rows], Console())

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 import click
 
+from bpetk.cli.console import binary_stdout
 from bpetk.cli.options import MODEL, load_model, loading_options, separator_argument
 from bpetk.cli.progress import notes
 from bpetk.errors import CorpusError, UnknownTokenError
@@ -35,10 +36,9 @@ def decode_document(
 
 @contextmanager
 def _output(out: Path | None) -> Iterator[BinaryIO]:
-    if out is None:
-        stream = sys.stdout.buffer
-        yield stream
-        stream.flush()
+    if out is None or str(out) == "-":
+        with binary_stdout() as stream:
+            yield stream
     else:
         with atomic_files(out) as (file,):
             yield file
@@ -56,7 +56,11 @@ def _documents(file: str, width: Width) -> Iterator[Any]:
 @MODEL
 @click.argument("file", metavar="[FILE|-]", default="-", type=click.Path(readable=False, allow_dash=True))
 @click.option(
-    "-o", "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Default: stdout."
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    metavar="FILE|-",
+    help="Default: stdout.",
 )
 @click.option("--lines", is_flag=True, help="End every document with a line feed.")
 @click.option("--separator", metavar="STR", help="Write this between documents.")
@@ -88,7 +92,8 @@ def decode(
     """Turn token ids back into text.
 
     Ids are decimal numbers, one document a line, or a file .npy or .bin that encode wrote. Documents follow each
-    other as they are; --lines ends each with a line feed, --separator puts a text between them.
+    other as they are; --lines ends each with a line feed, --separator puts a text between them. A rank file needs no
+    --scheme here.
 
     \b
     Example:
@@ -96,7 +101,7 @@ def decode(
     """
     between = separator_argument(lines=lines, separator=separator)
     with notes(as_json=False):
-        tokenizer = load_model(model, **loading)
+        tokenizer = load_model(model, for_decoding=True, **loading)
     joint = (between or "").encode("utf-8")
     with _output(out) as target:
         for number, ids in enumerate(_documents(file, width or smallest_width(tokenizer.n_vocab)), 1):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any
 
 import click
 
-from bpetk.cli.inputs import TextFile, text_errors, text_file
+from bpetk.cli.console import binary_stdout
+from bpetk.cli.inputs import TextFile, expand, text_errors, text_file
 from bpetk.cli.options import (
     MODEL,
     THREADS,
@@ -50,7 +50,7 @@ def encode_text(
     """Write the documents of a file; a special token that is not allowed is told with its place in the file."""
     with text_errors(file, disallowed_tokens(tokenizer, policy, separator)):
         for ids, ends in tokenizer.iter_encode_file(
-            file.path, separator=separator, threads=threads, **policy
+            file.path, separator=separator, encoding=file.encoding, threads=threads, **policy
         ):
             writer.write(ids, ends)
 
@@ -58,9 +58,8 @@ def encode_text(
 @contextmanager
 def _output(out: Path | None, width: Width, append: int | None) -> Iterator[TokenWriter]:
     if out is None:
-        stream = sys.stdout.buffer
-        yield TokenWriter(TextSink(stream), append=append)
-        stream.flush()
+        with binary_stdout() as stream:
+            yield TokenWriter(TextSink(stream), append=append)
     else:
         with token_file(out, width=width, append=append) as writer:
             yield writer
@@ -88,12 +87,14 @@ def _tell(out: Path, width: Width, writer: TokenWriter) -> None:
 
 @click.command()
 @MODEL
-@click.argument("file", metavar="[FILE|-]", default="-", type=click.Path(readable=False, allow_dash=True))
+@click.argument(
+    "files", nargs=-1, metavar="[FILE|DIR|GLOB|-]...", type=click.Path(readable=False, allow_dash=True)
+)
 @click.option(
     "-o",
     "--out",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
+    type=click.Path(path_type=Path, allow_dash=True),
+    metavar="FILE|-",
     help="Write .npy (ids, and FILE.offsets.npy), .bin (raw ids) or .txt. Default: text on stdout.",
 )
 @document_options
@@ -111,10 +112,11 @@ def _tell(out: Path, width: Width, writer: TokenWriter) -> None:
 def encode(
     *,
     model: str,
-    file: str,
+    files: tuple[str, ...],
     out: Path | None,
     lines: bool,
     separator: str | None,
+    encoding: str,
     append: str | None,
     allowed: tuple[str, ...],
     special_as_text: bool,
@@ -124,10 +126,11 @@ def encode(
     quiet: bool,
     **loading: Any,
 ) -> None:
-    """Turn the text of a file, or of standard input, into token ids.
+    """Turn the text of files, or of standard input, into token ids.
 
-    Text on stdout has one document a line. A text that spells a special token is an error unless --allow-special
-    or --special-as-text says what to make of it. An output file appears complete or not at all.
+    A folder stands for its .txt, .text and .md files. Text on stdout has one document a line. A text that spells a
+    special token is an error unless --allow-special or --special-as-text says what to make of it. An output file
+    appears complete or not at all.
 
     \b
     Examples:
@@ -135,8 +138,9 @@ def encode(
       bpetk encode my-tokenizer corpus.txt -o corpus.npy --separator '<|endoftext|>' --append '<|endoftext|>'
     """
     cut = separator_argument(lines=lines, separator=separator)
+    names = expand(files or ("-",))
     if out is not None:
-        out = check_token_path(out)
+        out = None if str(out) == "-" else check_token_path(out)
     with notes(as_json=False, quiet=quiet):
         tokenizer = load_model(model, **loading)
     policy = policy_arguments(
@@ -151,10 +155,15 @@ def encode(
             f"--dtype {width}: ids of this model go up to {tokenizer.n_vocab - 1:,}; {smallest} holds them."
         )
     end = _append_id(tokenizer, append)
-    with text_file(file) as source:
-        if out is not None and out.exists() and os.path.samefile(out, source.path):
-            raise OutputError(f"{out} is the input; it would be overwritten")
-        with _output(out, width or smallest, end) as writer:
-            encode_text(tokenizer, source, writer, separator=cut, threads=threads, policy=policy)
+    if (
+        out is not None
+        and out.exists()
+        and any(os.path.exists(n) and os.path.samefile(out, n) for n in names)
+    ):
+        raise OutputError(f"{out} is the input; it would be overwritten")
+    with _output(out, width or smallest, end) as writer:
+        for name in names:
+            with text_file(name, encoding) as source:
+                encode_text(tokenizer, source, writer, separator=cut, threads=threads, policy=policy)
     if out is not None and not quiet:
         _tell(out, width or smallest, writer)

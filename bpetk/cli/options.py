@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from bpetk.errors import ConfigError
+from bpetk.interop.loading import load_definition
 from bpetk.pretokenizers import SCHEMES
 from bpetk.tokenizer import Tokenizer
 
@@ -54,6 +56,14 @@ def scheme_option(default: str) -> Callable[[Command], Command]:
     )
 
 
+ENCODING = click.option(
+    "--encoding",
+    default="utf-8",
+    show_default=True,
+    metavar="NAME",
+    help="Encoding of the files, gb18030 say.",
+)
+
 _TRAINING = [
     FILES,
     VOCAB,
@@ -84,13 +94,7 @@ _TRAINING = [
         show_default=True,
         help="All 256 bytes, so that any text can be encoded, or only those in the corpus.",
     ),
-    click.option(
-        "--encoding",
-        default="utf-8",
-        show_default=True,
-        metavar="NAME",
-        help="Encoding of the files, gb18030 say.",
-    ),
+    ENCODING,
     THREADS,
 ]
 
@@ -161,6 +165,7 @@ _DOCUMENTS = [
     click.option(
         "--separator", metavar="STR", help="Documents stand between these. Default: a file is one document."
     ),
+    ENCODING,
 ]
 
 
@@ -189,13 +194,23 @@ def loading_arguments(
     return {name: value for name, value in values.items() if value is not None}
 
 
-def load_model(model: str, **options: Any) -> Tokenizer:
-    """Load the tokenizer that the options describe."""
+def load_model(model: str, *, for_decoding: bool = False, **options: Any) -> Tokenizer:
+    """Load the tokenizer that the options describe; one that is to decode only needs no scheme."""
+    arguments = loading_arguments(**options)
     try:
-        return Tokenizer.from_file(model, **loading_arguments(**options))
+        if for_decoding:
+            tokenizer = Tokenizer(load_definition(model, for_decoding=True, **arguments))
+        else:
+            tokenizer = Tokenizer.from_file(model, **arguments)
     except ConfigError as error:
         text = str(error).replace("give scheme= or pattern=", "give --scheme or --pattern")
         raise ConfigError(f"{model}: {text}") from error
+    definition = tokenizer.definition
+    silent = definition.format in ("tiktoken", "gpt2") and not definition.beside
+    if silent and not tokenizer.special_tokens and not for_decoding:
+        named = "--special NAME=ID or --special @FILE names them"
+        warnings.warn(f"{model} says nothing of special tokens, so it has none; {named}", stacklevel=2)
+    return tokenizer
 
 
 def special_ids(values: Sequence[str]) -> dict[str, int]:

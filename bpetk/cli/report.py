@@ -127,6 +127,8 @@ def print_difference(result: EncodeVerifyResult, console: Console) -> None:
         f"different ({result.ours} and {result.theirs}): {where}, after {_count(found.at, 'equal id')}",
         soft_wrap=True,
     )
+    if result.reference:
+        console.print(escape(f"{result.theirs.split()[0]} was given: {result.reference}"), soft_wrap=True)
     rows = _facts()
     rows.add_row("text near it", escape(repr(found.near)))
     for name, ids in ((result.ours, found.ours), (result.theirs, found.theirs)):

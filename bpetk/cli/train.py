@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from bpetk.api import train as train_tokenizer
+from bpetk.cli.console import Console
 from bpetk.cli.options import training_arguments, training_options
 from bpetk.cli.progress import display, notes
 from bpetk.cli.report import print_report
@@ -98,4 +98,4 @@ def train(
     if as_json:
         click.echo(json.dumps({"output": str(target), **report.to_dict()}, ensure_ascii=False))
     elif not quiet:
-        print_report(report, target, Console(highlight=False))
+        print_report(report, target, Console())

@@ -8,10 +8,11 @@ import os
 from typing import Any
 
 import click
-from rich.console import Console
 
+from bpetk.cli.console import Console
 from bpetk.cli.inputs import expand
 from bpetk.cli.options import (
+    ENCODING,
     JSON,
     MODEL,
     THREADS,
@@ -76,6 +77,7 @@ def verify_train_command(
     help="The reference; hf is the package tokenizers. Default: tiktoken for files of ranks, else hf.",
 )
 @click.option("--whole", is_flag=True, help="Encode every file as one text, not line by line.")
+@ENCODING
 @loading_options
 @THREADS
 @JSON
@@ -88,14 +90,16 @@ def verify_encode_command(
     files: tuple[str, ...],
     against: str | None,
     whole: bool,
+    encoding: str,
     threads: int,
     as_json: bool,
     **loading: Any,
 ) -> int:
     """Encode text with bpetk and with a reference, and compare the ids of every line.
 
-    The reference reads the same files. Special tokens in the text are encoded as such by both. Prints "identical" and
-    exits with 0, or prints the first difference and exits with 3.
+    The reference reads the same files; what it was given is told, for ranks also who says how text is cut. Special
+    tokens in the text are encoded as such by both. Prints "identical" and exits with 0, or prints the first
+    difference and exits with 3. Without any text there is nothing to prove: that is an error.
 
     \b
     Example:
@@ -114,6 +118,7 @@ def verify_encode_command(
             against=library,
             pattern=loading["pattern"],
             whole=whole,
+            encoding=encoding,
             threads=threads,
             progress=progress,
         )
@@ -122,6 +127,7 @@ def verify_encode_command(
     elif result.difference is None:
         texts = f"{result.texts:,} {'file' if whole else 'line'}{'' if result.texts == 1 else 's'}"
         click.echo(f"identical: {texts}, {result.tokens:,} ids ({result.ours} and {result.theirs})")
+        click.echo(f"{result.theirs.split()[0]} was given: {result.reference}")
     else:
-        print_difference(result, Console(highlight=False))
+        print_difference(result, Console())
     return 0 if result.identical else CHECK_FAILED

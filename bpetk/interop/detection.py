@@ -33,6 +33,7 @@ _OTHER_JSON = {
     "architectures": "a config.json of a model",
     "weight_map": "an index of weights",
     "files": "a manifest.json",
+    "pat_str": "a file with the pattern and special tokens of a rank file",
 }
 
 
@@ -87,7 +88,8 @@ def _detect_json(value: Any) -> str:
         return "tekken"
     for key, name in _OTHER_JSON.items():
         if key in value:
-            raise ModelFileError(f"is {name}, which has no vocabulary; give the tokenizer.json or its folder")
+            wanted = "rank file beside it" if key == "pat_str" else "tokenizer.json or its folder"
+            raise ModelFileError(f"is {name}, which has no vocabulary; give the {wanted}")
     if any(key.endswith("_token") for key in value):
         raise ModelFileError("is a special_tokens_map.json, which has no vocabulary; give the folder")
     raise ModelFileError(

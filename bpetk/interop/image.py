@@ -229,7 +229,9 @@ class _Reader:
         training = header["training"]
         roles = {str(role): str(token) for role, token in header["roles"].items()}
         kind = str(header["image_of"])
-        return Definition(model, sections, roles, "image", self._source, training, kind, encoder)
+        return Definition(
+            model, sections, roles, "image", self._source, training, image_of=kind, encoder=encoder
+        )
 
 
 def _native(scheme: Scheme) -> str | None:

@@ -12,15 +12,15 @@ from typing import Any
 
 from bpetk.definition import Definition
 from bpetk.errors import ConfigError, ModelFileError
+from bpetk.interop import fast_json, tekken
 from bpetk.interop.detection import FORMATS, detect, is_sentencepiece
-from bpetk.interop.fast_json import read_fast
 from bpetk.interop.gpt2 import from_vocab_and_merges
 from bpetk.interop.huggingface import from_tokenizer_json
 from bpetk.interop.image import is_image, read_image
 from bpetk.interop.json_fields import parse_json
+from bpetk.interop.rank_side_file import read_side_file
 from bpetk.interop.side_files import added_tokens_beside
-from bpetk.interop.tekken import from_tekken_json
-from bpetk.interop.tiktoken import from_ranks, read_ranks
+from bpetk.interop.tiktoken import cutting, definition_of_ranks, read_rank_list
 from bpetk.interop.tokenizer_config import roles_from_config
 from bpetk.pretokenizers import Scheme, custom_scheme, get_scheme, scheme_from_pattern
 
@@ -39,6 +39,7 @@ def load_definition(
     scheme: str | None = None,
     pattern: str | None = None,
     special_tokens: Mapping[str, int] | None = None,
+    for_decoding: bool = False,
 ) -> Definition:
     """Read a tokenizer; what is in a file decides what it is, not its name.
 
@@ -51,11 +52,14 @@ def load_definition(
     format
         ``"hf"``, ``"tekken"``, ``"tiktoken"``, ``"gpt2"`` or ``"image"``: read it as this, and in a folder take this.
     scheme, pattern
-        How text is cut, for a format that does not say it: needed for ranks; for ``vocab.json`` instead of
-        GPT-2's rule. A name, or a pattern in the syntax of tiktoken or of Hugging Face's ``Regex``, respectively.
+        How text is cut, for a format that does not say it: needed for ranks, unless ``<rank file>.json`` lies beside
+        them as `bpetk.convert` writes it; for ``vocab.json`` instead of GPT-2's rule. A name, or a pattern in the
+        syntax of tiktoken or of Hugging Face's ``Regex``, respectively.
     special_tokens
         Contents and ids of special tokens, for the same formats. For ``vocab.json`` in a folder it replaces what
-        the files of transformers beside it say.
+        the files of transformers beside it say, for ranks what ``<rank file>.json`` says.
+    for_decoding
+        Nothing is going to be encoded: ranks need neither scheme nor pattern then.
 
     Returns
     -------
@@ -74,9 +78,11 @@ def load_definition(
         raise ConfigError(f"unknown format {format!r}; known formats: {', '.join(FORMATS)}")
     folder = Path(path)
     if not folder.is_dir():
-        return _load_file(folder, format, scheme, pattern, special_tokens)
+        return _load_file(folder, format, scheme, pattern, special_tokens, for_decoding=for_decoding)
     file = _choose(folder, format)
-    definition = _load_file(file, format, scheme, pattern, special_tokens, in_folder=True)
+    definition = _load_file(
+        file, format, scheme, pattern, special_tokens, in_folder=True, for_decoding=for_decoding
+    )
     if definition.format not in ("hf", "gpt2"):
         return definition
     return _with_neighbours(definition, folder)
@@ -90,16 +96,17 @@ def _load_file(
     special_tokens: Mapping[str, int] | None,
     *,
     in_folder: bool = False,
+    for_decoding: bool = False,
 ) -> Definition:
     given = {"scheme": scheme, "pattern": pattern, "special_tokens": special_tokens}
     if format in (None, "image") and is_image(_head(path)):
         _refuse_given(given, path)
         return read_image(path)
     data = read_file(path)
-    fast = read_fast(data) if format in (None, "hf") else None
+    fast = _read_fast(data, format)
     with naming(path):
         if fast is not None:
-            format, value = "hf", None
+            format, value = fast.format, None
         elif format is None:
             format, value = detect(data)
         else:
@@ -109,16 +116,50 @@ def _load_file(
     if format == "gpt2":
         definition = _load_pair(path, value, _scheme(scheme, pattern), special_tokens, in_folder)
     elif format == "tiktoken":
-        with naming(path):
-            ranks = read_ranks(data)
-        definition = from_ranks(ranks, scheme=scheme, pattern=pattern, special_tokens=special_tokens)
+        definition = _load_ranks(path, data, scheme, pattern, special_tokens, for_decoding=for_decoding)
     else:
         with naming(path):
             if fast is not None:
                 definition = fast
             else:
-                definition = from_tokenizer_json(value) if format == "hf" else from_tekken_json(value)
+                definition = from_tokenizer_json(value) if format == "hf" else tekken.from_tekken_json(value)
     return replace(definition, source=str(path))
+
+
+def _read_fast(data: bytes, format: str | None) -> Definition | None:
+    """Read a file of JSON natively, if it is surely a plain one of the format that is asked for."""
+    found = tekken.read_fast(data) if format in (None, "tekken") else None
+    return fast_json.read_fast(data) if found is None and format in (None, "hf") else found
+
+
+def _load_ranks(
+    path: Path,
+    data: bytes,
+    scheme: str | None,
+    pattern: str | None,
+    special_tokens: Mapping[str, int] | None,
+    *,
+    for_decoding: bool,
+) -> Definition:
+    """Read a rank file, and for what the caller has not said the file that may lie beside it."""
+    with naming(path):
+        ranks = read_rank_list(data)
+    said = scheme is not None or pattern is not None
+    side = None if said and special_tokens is not None else read_side_file(path)
+    cut_by = ""
+    if said or side is None:
+        cut = cutting("none" if for_decoding and not said else scheme, pattern)
+    else:
+        pattern, cut_by = side.pattern, str(side.path)
+        with side.blamed("pat_str"):
+            cut = cutting(None, pattern)
+    if special_tokens is None and side is not None:
+        with side.blamed("special_tokens"):
+            definition = definition_of_ranks(ranks, cut, side.special_tokens)
+    else:
+        definition = definition_of_ranks(ranks, cut, special_tokens)
+    beside = "" if side is None else str(side.path)
+    return replace(definition, pattern=pattern, cut_by=cut_by, beside=beside)
 
 
 def _load_pair(
@@ -182,7 +223,7 @@ def _choose(folder: Path, format: str | None) -> Path:
 def _candidates(folder: Path) -> dict[str, Callable[[], list[Path]]]:
     return {
         "hf": lambda: [folder / "tokenizer.json"],
-        "tekken": lambda: [folder / "tekken.json"],
+        "tekken": lambda: _tekken_files(folder),
         "SentencePiece": lambda: [
             path for path in sorted(folder.glob("*.model")) if is_sentencepiece(_head(path))
         ],
@@ -190,6 +231,11 @@ def _candidates(folder: Path) -> dict[str, Callable[[], list[Path]]]:
         "gpt2": lambda: [folder / name for name, merges in _PAIRS.items() if (folder / merges).exists()][:1],
         "WordPiece": lambda: [folder / "vocab.txt"],
     }
+
+
+def _tekken_files(folder: Path) -> list[Path]:
+    plain = folder / "tekken.json"
+    return [plain] if plain.exists() else sorted(folder.glob("tekken_*.json"))
 
 
 def _rank_files(folder: Path) -> list[Path]:

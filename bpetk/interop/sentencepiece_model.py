@@ -43,6 +43,7 @@ __all__ = [
     "PieceType",
     "looks_like_model",
     "read_model",
+    "require_bpe",
     "write_model",
 ]
 
@@ -123,6 +124,33 @@ def read_model(data: bytes, source: str) -> ModelFile:
         return _Reader(data).read()
     except ModelFileError as error:
         raise ModelFileError(f"{source}: {error}") from None
+
+
+def require_bpe(model: ModelFile, source: str) -> None:
+    """Refuse a model that does not encode by merges.
+
+    Parameters
+    ----------
+    model
+        What was read.
+    source
+        What to call the file in the error.
+
+    Raises
+    ------
+    ModelFileError
+        If the model is of another type than BPE; the message says of which.
+
+    Examples
+    --------
+    >>> require_bpe(ModelFile([], {}, NormalizerSpec()), "m.model")
+    Traceback (most recent call last):
+    bpetk.errors.ModelFileError: m.model: is a unigram model of SentencePiece; only BPE models (model_type 2) can encode
+    """
+    if model.model_type != "bpe":
+        raise ModelFileError(
+            f"{source}: is a {model.model_type} model of SentencePiece; only BPE models (model_type 2) can encode"
+        )
 
 
 class _Reader:

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Callable
 from typing import Any
 
+from bpetk._rank_reader import pack_ranks
+from bpetk._tekken_reader import split_tekken
 from bpetk.definition import BYTE_LEVEL_DECODER, Definition, Sections
 from bpetk.errors import ConfigError, ModelFileError
-from bpetk.interop.json_fields import MAX_ID, read_integer, read_list, read_object, read_string, refuse, short
-from bpetk.interop.tiktoken import cutting, model_of_ranks
+from bpetk.interop.json_fields import (
+    MAX_ID,
+    parse_json,
+    read_integer,
+    read_list,
+    read_object,
+    read_string,
+    refuse,
+    short,
+)
+from bpetk.interop.tiktoken import RankList, cutting, model_of_ranks
 
 # Special tokens of files that do not list them, versions up to 7.
 _DEFAULT = (
@@ -60,20 +72,50 @@ def from_tekken_json(data: Any) -> Definition:
         If a field is missing or malformed; the message names it.
     """
     data = read_object(data, "the file")
+    return _assemble(data, lambda size, first: _read_vocab(data.get("vocab"), size, first))
+
+
+def read_fast(data: bytes) -> Definition | None:
+    """Read a ``tekken.json`` with a native reader of its vocabulary, or return None if it is not surely a plain one.
+
+    Parameters
+    ----------
+    data
+        All bytes of the file. What this accepts, `from_tekken_json` reads alike; it is to be asked for all else,
+        errors included.
+    """
+    vocab = split_tekken(data)
+    if vocab is None:
+        return None
+
+    def read_vocab(size: int, first: int) -> RankList:
+        table = vocab.ranks(size, first)
+        return refuse("vocab", "odd") if table is None else RankList(table, table.find)
+
+    try:
+        rest = parse_json(data[: vocab.start] + b"[]" + data[vocab.end :])
+        if isinstance(rest.get("model"), dict) or rest["vocab"] != []:
+            return None  # names with escapes
+        return _assemble(rest, read_vocab)
+    except ModelFileError:
+        return None
+
+
+def _assemble(data: dict[str, Any], read_vocab: Callable[[int, int], RankList]) -> Definition:
     config = read_object(data.get("config"), "config")
     reserved = read_integer(
         config.get("default_num_special_tokens"), "config.default_num_special_tokens", 0, MAX_ID
     )
     size = read_integer(config.get("default_vocab_size"), "config.default_vocab_size", reserved, MAX_ID)
     special = _read_special_tokens(data.get("special_tokens"), config.get("version"), reserved)
-    tokens = _read_vocab(data.get("vocab"), size - reserved)
+    ranks = read_vocab(size - reserved, reserved)
     pattern = read_string(config.get("pattern"), "config.pattern")
     try:
         scheme, pre_tokenizer = cutting(None, pattern)
     except ConfigError as error:
         refuse("config.pattern", str(error))
     try:
-        model = model_of_ranks(scheme, tokens, range(reserved, size), special)
+        model = model_of_ranks(scheme, ranks, special)
     except ConfigError as error:
         raise ModelFileError(f"special_tokens: {error}") from error
     sections = Sections(pre_tokenizer=pre_tokenizer, decoder=dict(BYTE_LEVEL_DECODER))
@@ -111,7 +153,7 @@ def _read_special_tokens(value: Any, version: Any, reserved: int) -> dict[str, i
     return special
 
 
-def _read_vocab(value: Any, size: int) -> list[bytes]:
+def _read_vocab(value: Any, size: int, first: int) -> RankList:
     items = read_list(value, "vocab")
     if len(items) < size:
         refuse("vocab", f"{len(items)} tokens, but the sizes in config need {size}")
@@ -132,4 +174,5 @@ def _read_vocab(value: Any, size: int) -> list[bytes]:
             refuse(field, f"the same token as vocab[{tokens[token]}]")
     if size < 256:
         refuse("vocab", f"the sizes in config leave {size} tokens, fewer than there are bytes")
-    return list(tokens)
+    ids = {token: first + i for token, i in tokens.items()}
+    return RankList(pack_ranks(list(ids), list(ids.values())), ids.get)

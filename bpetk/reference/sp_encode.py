@@ -4,7 +4,8 @@ r"""How SentencePiece encodes and decodes with a BPE model, in the plainest form
 2. It starts as symbols: at each place the longest user-defined piece, which stays as it is, else one character.
 3. As long as two neighbours together are the text of an ordinary piece, the pair with the highest score is joined; of
    equal ones the leftmost. How a piece was made in training does not matter, only its text and its score.
-4. A symbol whose piece must not be used is taken apart again, as it was last seen to be put together.
+4. A symbol whose piece must not be used is taken apart again, as it was put together. These parts are the same in any
+   text: what is merged inside a symbol is what its text alone would merge, up to the two parts.
 5. What is no piece becomes the unknown piece, runs of it one, or the pieces of its bytes.
 
 Scores are compared as the library does, by their bits: -0.0 is below 0.0.

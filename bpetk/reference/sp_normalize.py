@@ -15,6 +15,7 @@ Cost: time linear in the text, times the length of the longest rule.
 
 from __future__ import annotations
 
+import sys
 from array import array
 from collections.abc import Iterable
 from itertools import islice
@@ -71,9 +72,9 @@ class CompiledMap:
     def _check(self) -> None:
         """Refuse an array that a walk could leave, or that leads to what is no target."""
         units = self.units
-        if units[0] & (_LEAF | _RULE_ENDS | 0xFF):
+        if units[0] & (_LEAF | _RULE_ENDS | 0xFF) or not _offset(units[0]):
             raise ValueError(
-                f"unit 0 of the map is {units[0]:#x}: the first one must have no byte and end no rule"
+                f"unit 0 of the map is {units[0]:#x}: expected a distance, no byte and no end of a rule"
             )
         for at, unit in enumerate(units):
             if unit & _LEAF:
@@ -123,7 +124,7 @@ class CompiledMap:
 
 def _units(data: bytes) -> array[int]:
     units = array("I", data)
-    if int.from_bytes(data[:4], "little") != units[0]:
+    if sys.byteorder == "big":
         units.byteswap()
     return units
 

@@ -61,18 +61,28 @@ def test_the_whole_circle_in_processes(folder: Path) -> None:
     command = [sys.executable, "-m", "bpetk", "convert"]
     for words in (
         ["o200k", "r.tiktoken", "--to", "tiktoken"],
-        ["r.tiktoken", "back", "--to", "hf", "--scheme", "o200k", "--special", "@r.tiktoken.json"],
+        ["r.tiktoken", "back", "--to", "hf"],
     ):
         done = subprocess.run([*command, *words], capture_output=True, text=True, encoding="utf-8")
         assert (done.returncode, done.stderr) == (0, "")
-    ids = [run(name, "text.txt", verb="encode").stdout for name in ("o200k", "back")]
-    assert ids[0] == ids[1] != ""
+    models = ("o200k", "back", "r.tiktoken")
+    ids = [run(name, "text.txt", verb="encode").stdout for name in models]
+    assert ids[0] == ids[1] == ids[2] != ""
+
+
+def test_a_folder_with_a_rank_file_and_what_it_does_not_say(folder: Path) -> None:
+    (folder / "new").mkdir()
+    result = run("o200k", "new/m.tiktoken", "--to", "tiktoken")
+    assert (result.exit_code, "load as" in result.stdout) == (0, False)
+    loaded = run("new", "text.txt", verb="encode")
+    assert loaded.exit_code == 0, loaded.stderr
+    assert loaded.stdout == run("o200k", "text.txt", verb="encode").stdout
 
 
 def test_json(folder: Path) -> None:
     result = json.loads(run("gpt2", "r.tiktoken", "--to", "tiktoken", "--json").stdout)
     assert result["files"] == ["r.tiktoken.json", "r.tiktoken"]
-    assert result["options"] == {"scheme": "gpt2", "special_tokens": {"<s>": 0}}
+    assert result["options"] == {}
     assert result["compared"][0] == "bpetk"
 
 

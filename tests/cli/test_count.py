@@ -68,6 +68,19 @@ def test_standard_input_globs_and_lines(model: Path, folder: Path) -> None:
     assert result["files"][1]["tokens"] == sum(len(tok.encode(line)) for line in ZH.split("\n"))
 
 
+def test_another_encoding(model: Path, folder: Path) -> None:
+    Path("zh.txt").write_bytes(ZH.encode("gb18030"))
+    tok = bpetk.Tokenizer.from_file(model)
+    row = json.loads(run(model, "zh.txt", "--encoding", "gb18030", "--json").stdout)["total"]
+    assert (row["tokens"], row["characters"]) == (len(tok.encode(ZH)), len(ZH))
+    assert row["bytes"] == len(ZH.encode())  # of the text, not of the file
+    result = run(model, ".")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "zh.txt: invalid UTF-8 at line 1" in result.stderr
+    Path("zh.txt").write_bytes("坐在垫子上，吃了老鼠。".encode("gb18030"))
+    assert "pass --encoding gb18030" in run(model, ".").stderr
+
+
 def test_any_suffix_will_do(model: Path, folder: Path) -> None:
     Path("data.json").write_text('{"a": 1}')
     assert run(model, "data.json").exit_code == 0

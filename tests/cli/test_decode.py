@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 import bpetk
 from bpetk.cli import main
+from bpetk.convert import convert
 
 END = "<|endoftext|>"
 TEXT = "the cat sat on the mat, then that cat ate 42 mice.\r\n\n猫坐在垫子上，猫吃了老鼠。\n"
@@ -119,6 +120,24 @@ def test_files_that_hold_no_ids(model: Path, folder: Path) -> None:
     assert "not a usable .npy file" in run(model, "short.npy").stderr
     result = run(model, "nosuch.npy")
     assert (result.exit_code, "cannot read nosuch.npy" in result.stderr) == (1, True)
+
+
+def test_ranks_need_no_scheme(model: Path, folder: Path) -> None:
+    convert(model, "r.tiktoken", to="tiktoken")
+    Path("r.tiktoken.json").unlink()
+    tok = bpetk.Tokenizer.from_file("r.tiktoken", scheme="cl100k", special_tokens={END: 0})
+    result = run("r.tiktoken", stdin=ids_of(tok, TEXT))
+    assert (result.exit_code, result.stdout_bytes, result.stderr) == (0, TEXT.encode(), "")
+    ids = ids_of(tok, f"cat{END}mat")
+    assert run("r.tiktoken", "--special", f"{END}=0", stdin=ids).stdout == f"cat{END}mat"
+    assert run("r.tiktoken", "--scheme", "gpt2", "--special", f"{END}=0", stdin=ids).stdout == f"cat{END}mat"
+    unknown = run("r.tiktoken", stdin=ids)
+    assert (unknown.exit_code, "id 0 is not in the vocabulary" in unknown.stderr) == (1, True)
+
+
+def test_a_dash_is_standard_output(model: Path, tok: bpetk.Tokenizer, folder: Path) -> None:
+    assert run(model, "-o", "-", stdin=ids_of(tok, TEXT)).stdout_bytes == TEXT.encode()
+    assert sorted(path.name for path in folder.iterdir()) == ["text.txt"]
 
 
 def test_nothing_half_written_is_left(model: Path, folder: Path) -> None:

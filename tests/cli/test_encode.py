@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 import bpetk
 from bpetk.cli import main
 from bpetk.cli.inputs import TextFile, special_token_error
-from bpetk.convert import convert
+from bpetk.convert import Target, convert
 
 END = "<|endoftext|>"
 TEXT = "the cat sat on the mat, then that cat ate 42 mice.\n\n猫坐在垫子上，猫吃了老鼠。\r\nlast line"
@@ -62,6 +62,66 @@ def test_a_file_is_one_document(model: Path, tok: bpetk.Tokenizer, folder: Path)
 def test_standard_input(model: Path, tok: bpetk.Tokenizer, arguments: list[str]) -> None:
     result = run(model, *arguments, stdin=TEXT.encode())
     assert (result.exit_code, result.stdout) == (0, line(tok.encode(TEXT)))
+
+
+def test_several_files_folders_and_globs(model: Path, tok: bpetk.Tokenizer, folder: Path) -> None:
+    (folder / "more" / "deep").mkdir(parents=True)
+    for name, text in (("b.txt", "the cat"), ("a.md", "猫"), ("c.json", "{}"), ("deep/d.txt", "mat")):
+        (folder / "more" / name).write_text(text, encoding="utf-8")
+    expected = [TEXT, "猫", "the cat", "mat", "on", "{}"]
+    result = run(model, "text.txt", "more", "-", "more/*.json", "-o", "out.npy", stdin=b"on")
+    assert (result.exit_code, "; uint16" in result.stderr) == (0, True), result.output
+    ids, offsets = np.load("out.npy"), np.load("out.offsets.npy")
+    assert [ids[a:b].tolist() for a, b in pairwise(offsets)] == [tok.encode(text) for text in expected]
+    # Documents never go from one file into the next.
+    by_line = run(model, "more", "--lines").stdout
+    assert by_line == "".join(line(tok.encode(text)) for text in expected[1:4])
+    assert "more than once" in run(model, "-", "-").stderr
+
+
+def test_a_damaged_file_of_a_folder_is_named(model: Path, folder: Path) -> None:
+    (folder / "more").mkdir()
+    (folder / "more" / "good.txt").write_text("the cat")
+    (folder / "more" / "wrong.txt").write_bytes("猫\n".encode() + b"\xff the")
+    result = run(model, "more", "-o", "out.npy")
+    assert (result.exit_code, result.stdout) == (1, "")
+    name = os.path.join("more", "wrong.txt")
+    assert result.stderr == (
+        f"error: {name}: invalid UTF-8 at line 2, byte offset 4 (bytes FF 20 74 68). The text before it is UTF-8, so "
+        "the file is damaged there: repair it, e.g. with iconv -c -f utf-8 -t utf-8.\n"
+    )
+    trained = CliRunner().invoke(main, ["train", "more", "--vocab", "300"], prog_name="bpetk")
+    assert (trained.exit_code, trained.stderr) == (1, result.stderr)
+    assert not list(folder.glob("*out*"))
+    (folder / "more" / "packed.txt").write_bytes(b"\x1f\x8b\x08rest")
+    assert "packed.txt: the data is gzip-compressed" in run(model, "more").stderr
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_another_encoding(model: Path, tok: bpetk.Tokenizer, folder: Path, piped: bool) -> None:
+    data = TEXT.encode("gb18030")
+    (folder / "zh.txt").write_bytes(data)
+    file = [] if piped else ["zh.txt"]
+    stdin = data if piped else None
+    result = run(model, *file, "--encoding", "gb18030", "--lines", stdin=stdin)
+    assert result.stdout == "".join(line(tok.encode(text)) for text in TEXT.split("\n"))
+    name = "standard input" if piped else "zh.txt"
+    wrong = run(model, *file, "--encoding", "utf-16", stdin=stdin + b"x" if stdin else None)
+    assert wrong.exit_code == 1
+    assert wrong.stderr.startswith(f"error: {name}: not utf-16 at line 1, byte offset ")
+    unnamed = run(model, *file, stdin=stdin)
+    assert (unnamed.exit_code, f"{name}: invalid UTF-8" in unnamed.stderr) == (1, True)
+    unknown = run(model, *file, "--encoding", "nosuch", stdin=stdin)
+    assert (unknown.exit_code, "unknown encoding 'nosuch'" in unknown.stderr) == (2, True)
+
+
+def test_a_special_token_in_another_encoding(model: Path, folder: Path) -> None:
+    (folder / "bad.txt").write_bytes(f"猫\nab{END}".encode("utf-16"))
+    result = run(model, "bad.txt", "--encoding", "utf-16")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(
+        f"error: bad.txt: line 2: the text holds the special token {END!r}. Pass "
+    )
 
 
 def test_lines_are_documents_without_their_line_feed(model: Path, tok: bpetk.Tokenizer, folder: Path) -> None:
@@ -111,6 +171,27 @@ def test_bin_is_ids_alone_and_the_width_is_told(
 def test_txt_is_what_stdout_shows(model: Path, folder: Path) -> None:
     assert run(model, "text.txt", "--lines", "-o", "out.txt").exit_code == 0
     assert Path("out.txt").read_text() == run(model, "text.txt", "--lines").stdout
+
+
+def test_a_dash_is_standard_output(model: Path, folder: Path) -> None:
+    result = run(model, "text.txt", "-o", "-")
+    assert (result.stdout, result.stderr) == (run(model, "text.txt").stdout, "")
+    assert sorted(path.name for path in folder.iterdir()) == ["text.txt"]
+
+
+@pytest.mark.parametrize("to", ["tiktoken", "gpt2"])
+def test_files_that_name_no_special_tokens_are_noted(folder: Path, to: Target) -> None:
+    tok = bpetk.train_from_iterator([TEXT], 280, scheme="gpt2", special_tokens=["<s>"])
+    path = convert(tok, folder / "m", to=to).path
+    side = path.with_name("m.json")
+    side.unlink(missing_ok=True)
+    words = ["--scheme", "gpt2"]
+    note = "note: m says nothing of special tokens, so it has none; --special NAME=ID or --special @FILE names them\n"
+    assert run("m", "text.txt", *words).stderr == note
+    assert run("m", "text.txt", "-q", *words).stderr == ""
+    assert run("m", "text.txt", *words, "--special", "<s>=0").stderr == ""
+    side.write_text('{"pat_str": "x", "special_tokens": {}}')  # then it is said that there are none
+    assert run("m", "text.txt", *words).stderr == ("" if to == "tiktoken" else note)
 
 
 def test_a_special_token_is_an_error_with_its_place(model: Path, folder: Path) -> None:
@@ -190,6 +271,8 @@ def test_a_type_that_is_too_narrow_is_refused(model: Path, folder: Path) -> None
 
 def test_ranks_need_a_scheme(model: Path, folder: Path) -> None:
     convert(model, folder / "r.tiktoken", to="tiktoken")
+    assert run("r.tiktoken", "text.txt").stdout == run(model, "text.txt").stdout
+    (folder / "r.tiktoken.json").unlink()
     result = run("r.tiktoken", "text.txt")
     assert result.exit_code == 2
     assert "r.tiktoken: " in result.stderr
@@ -226,19 +309,6 @@ def test_special_tokens_from_a_file(model: Path, folder: Path) -> None:
     assert special_ids(["@specials.json", "@plain.json", "@c=7"]) == {"<a>": 5, "<b>": 6, "@c": 7}
     (folder / "wrong.json").write_text('{"<b>": "six"}')
     assert "expected an object" in run(model, "text.txt", "--special", "@wrong.json").stderr
-
-
-def test_a_reader_that_goes_away_is_no_error(model: Path, folder: Path) -> None:
-    (folder / "big.txt").write_bytes(b"the cat sat\n" * 20_000)
-    command = [sys.executable, "-m", "bpetk", "encode", str(model), "big.txt", "--lines"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout is not None and process.stderr is not None
-    process.stdout.readline()
-    process.stdout.close()
-    errors = process.stderr.read()
-    process.wait()
-    process.stderr.close()
-    assert errors == b""
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGINT")

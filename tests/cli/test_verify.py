@@ -130,6 +130,18 @@ def test_ids_as_json(corpus: str, model: str) -> None:
     assert result["bytes"] == len(TEXT.encode())
 
 
+def test_folders_and_other_encodings(model: str, tmp_path: Path) -> None:
+    pytest.importorskip("tokenizers")
+    (tmp_path / "texts").mkdir()
+    for name in "ab":
+        (tmp_path / "texts" / f"{name}.txt").write_bytes(TEXT.encode("gb18030"))
+    result = run_encode(model, str(tmp_path / "texts"), "--encoding", "gb18030")
+    assert result.stdout.startswith("identical: 120 lines, "), result.output
+    result = run_encode(model, str(tmp_path / "texts"))
+    assert result.exit_code == 1
+    assert "a.txt: invalid UTF-8 at line 2" in result.stderr
+
+
 def test_files_of_ranks_are_compared_with_tiktoken(corpus: str, model: str, tmp_path: Path) -> None:
     pytest.importorskip("tiktoken")
     ranks = str(tmp_path / "r.tiktoken")
@@ -137,6 +149,12 @@ def test_files_of_ranks_are_compared_with_tiktoken(corpus: str, model: str, tmp_
     assert done.exit_code == 0, done.output
     loading = ["--scheme", "cl100k", "--special", f"@{ranks}.json"]
     assert "and tiktoken " in run_encode(ranks, corpus, *loading).stdout
+    told = run_encode(ranks, corpus).stdout.splitlines()[1]
+    assert told == f"tiktoken was given: the ranks of {ranks}, and the pattern in {ranks}.json"
+    wrong = run_encode(ranks, corpus, "--scheme", "gpt2").stdout.splitlines()
+    assert (
+        wrong[0].startswith("identical: ") and "scheme gpt2 as given: that it is the model's own" in wrong[1]
+    )
     own = run_encode(ranks, corpus, "--pattern", r"\p{Han}|[^\p{Han}]+", *loading[2:])
     assert own.stdout.startswith("identical: "), own.output
     result = run_encode(ranks, corpus, *loading, "--against", "hf")
@@ -159,6 +177,16 @@ def test_a_difference_of_ids_is_shown_and_exits_with_3(
     ]
     assert "'the [cat]\\n sat'" in lines[1]
     assert json.loads(run_encode(model, corpus, "--json").stdout)["difference"]["line"] == 7
+
+
+def test_no_text_is_no_proof(model: str, tmp_path: Path) -> None:
+    pytest.importorskip("tokenizers")
+    (tmp_path / "empty.txt").touch()
+    result = run_encode(model, str(tmp_path / "empty.txt"))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("error: no text: nothing was compared")
+    result = run_encode(model, str(tmp_path / "empty.txt"), "--json")
+    assert (result.exit_code, json.loads(result.stderr)["exit_code"]) == (1, 1)
 
 
 def test_encoding_refusals(corpus: str, model: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from random_models import MadeModel, bpe_model, plain_model, random_model, random_text, random_texts
 
 import bpetk
+from bpetk import text_encoding
 from bpetk.definition import Definition, Sections
 from bpetk.errors import BpetkError, UnknownTokenError
 from bpetk.pretokenizers import SCHEMES
@@ -142,6 +143,36 @@ def test_truncate(model_seed: int, text_seed: int, scheme: str) -> None:
         kept = tok.decode_bytes(tok.encode(text, disallowed_special=())[:most])
         if scheme != "whitespace":
             assert len(short.encode()) <= len(kept)
+
+
+def truncate_all(tok: Tokenizer, text: str, most: int, **options: Any) -> str:
+    """Do what `truncate` does with the ids of the whole text."""
+    found = tok.encode_with_offsets(text, **options)
+    if len(found) <= most:
+        return text
+    for k in range(most, 0, -1):
+        short = text[: int(found.char_offsets[k:, 0].min())]
+        if tok.count(short, **options) <= most:
+            return short
+    return ""
+
+
+@settings(max_examples=150)
+@given(SEEDS, SEEDS, ANY_SCHEME, st.sampled_from([None, {"type": "NFC"}]))
+def test_truncate_encodes_no_more_than_it_needs(
+    model_seed: int, text_seed: int, scheme: str, normalizer: dict[str, Any] | None
+) -> None:
+    model, rng = plain_model(model_seed), random.Random(text_seed)
+    sections = Sections(normalizer=normalizer)
+    tok = Tokenizer(Definition(bpe_model(model, scheme, ADDED), sections, format="hf"))
+    text = text_with_added(rng, model)[:200]
+    options: dict[str, Any] = rng.choice([{"disallowed_special": ()}, {"allowed_special": "all"}])
+    total = tok.count(text, **options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_encoding, "_LOOK", rng.choice([1, 3, 10]))
+        patch.setattr(text_encoding, "_LOOK_EACH", rng.choice([0, 1, 4]))
+        for most in {0, 1, 2, 5, total // 2, max(0, total - 1), total}:
+            assert tok.truncate(text, most, **options) == truncate_all(tok, text, most, **options)
 
 
 # --- back to text ---------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from bpetk.benchmark import encode_harness, harness
 from bpetk.benchmark.corpus_facts import describe_corpus
 from bpetk.benchmark.encode_harness import (
     Ids,
+    _read_text,
     compare_ids,
     make_forms,
     run_encode_benchmark,
@@ -35,7 +36,7 @@ from bpetk.benchmark.peers import PEERS, Contender, Job, Peer
 from bpetk.benchmark.results import Measurement, Spread, TrainEntry
 from bpetk.benchmark.worker import digest, measure_encode
 from bpetk.convert import convert
-from bpetk.errors import ConfigError, CorpusError, CorpusFileError
+from bpetk.errors import ConfigError, CorpusError, CorpusFileError, InvalidEncodingError
 from bpetk.readable import readable
 
 TEXT = "the cat sat on the mat, then that cat ate 42 mice.\n猫坐在垫子上，猫吃了老鼠。\n" * 50
@@ -415,7 +416,7 @@ def test_the_text_that_is_measured(
     for data, part in (
         (b"a<s>b", "the special token '<s>' at character 1"),
         (b"", "no text"),
-        (b"\xff", "not UTF-8"),
+        (b"\xff", "invalid UTF-8 at line 1, byte offset 0"),
     ):
         (tmp_path / "bad.txt").write_bytes(data)
         with pytest.raises(CorpusError, match=part):
@@ -427,8 +428,19 @@ def test_the_text_that_is_measured(
     ):
         with pytest.raises(ConfigError, match=part):
             run_encode_benchmark(model, corpus, **options)  # type: ignore[arg-type]
-    (tmp_path / "two").mkdir()
-    for name in "ab":
-        (tmp_path / "two" / f"{name}.txt").write_text("x")
-    with pytest.raises(ConfigError, match="one file of text is expected"):
-        run_encode_benchmark(model, tmp_path / "two", against=[])
+
+
+def test_the_files_of_a_folder_are_one_text_in_any_encoding(tmp_path: Path) -> None:
+    for name, text in (("a", "汉字"), ("b", "漢\n"), ("c", ""), ("d", "字")):
+        (tmp_path / f"{name}.txt").write_bytes(text.encode("gb18030"))
+    names = [str(tmp_path / f"{name}.txt") for name in "abcd"]
+    assert _read_text(names, "gb18030", None) == "汉字\n漢\n字"
+    assert [_read_text(names, "gb18030", limit) for limit in (5, 7, 10, 11, 14)] == [
+        "汉",
+        "汉字\n",
+        "汉字\n",
+        "汉字\n漢\n",
+        "汉字\n漢\n字",
+    ]
+    with pytest.raises(InvalidEncodingError, match=r"a\.txt: invalid UTF-8 at line 1"):
+        _read_text(names, "utf-8", None)

@@ -274,6 +274,8 @@ def test_wrong_bytes_in_another_encoding(window: int, monkeypatch: pytest.Monkey
             transcode(good + bad, "gb18030")
     with pytest.raises(InvalidEncodingError, match=r"file: .*utf-16.*line 1, .*offset 2 "):
         transcode(b"a\x00\x00\xd8a\x00", "utf-16-le")
+    with pytest.raises(InvalidEncodingError, match=r"file: not utf-16 at line 1, byte offset \d "):
+        transcode(b"ab\x00\xd8ab", "utf-16")  # without a mark
 
 
 # Bytes that are not UTF-8

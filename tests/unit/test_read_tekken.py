@@ -58,6 +58,20 @@ def test_special_tokens_of_the_file(tmp_path: Path) -> None:
     assert list(model.added_ids)[:3] == ["<a>", "<b>", "<SPECIAL_2>"] and len(model.added_ids) == 25
 
 
+def test_a_folder_with_a_dated_file(tmp_path: Path) -> None:
+    text = json.dumps(document())
+    (tmp_path / "tekken_240911.json").write_text(text)
+    definition = load_definition(tmp_path)
+    assert (definition.format, definition.source) == ("tekken", str(tmp_path / "tekken_240911.json"))
+    (tmp_path / "tekken_240718.json").write_text(text)
+    with pytest.raises(
+        ModelFileError, match=r"several tokenizers \(tekken_240718\.json, tekken_240911\.json\); name one"
+    ):
+        load_definition(tmp_path)
+    (tmp_path / "tekken.json").write_text(text)
+    assert load_definition(tmp_path).source == str(tmp_path / "tekken.json")
+
+
 def config(**changes: Any) -> dict[str, Any]:
     return {"config": document()["config"] | changes}
 

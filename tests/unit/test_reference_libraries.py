@@ -52,6 +52,30 @@ def test_hf_takes_what_is_in_memory(tok: bpetk.Tokenizer) -> None:
     check(tok, "hf")
 
 
+def test_what_the_reference_was_made_of_is_told(tok: bpetk.Tokenizer, tmp_path: Path) -> None:
+    pytest.importorskip("tokenizers")
+    pytest.importorskip("tiktoken")
+    done = convert(tok, tmp_path / "r.tiktoken", to="tiktoken")
+    told = "as given: that it is the model's own is not proved, as ranks do not say how text is cut"
+    for options, rule in (
+        ({}, f"the pattern in {tmp_path / 'r.tiktoken.json'}"),
+        ({"scheme": "o200k"}, f"scheme o200k {told}"),
+        ({"pattern": "[a-z]+"}, f"the pattern {told}"),
+    ):
+        ranks = bpetk.Tokenizer.from_file(done.path, **options)  # type: ignore[arg-type]
+        made_of = load_reference(ranks.definition, "tiktoken").made_of
+        assert made_of == f"the ranks of {done.path}, and {rule}"
+    assert load_reference(tok.definition, "hf").made_of == "what bpetk would write as a tokenizer.json"
+    named = "the tokens that bpetk read as ranks, and the pattern of scheme gpt2"
+    assert load_reference(tok.definition, "tiktoken").made_of == named
+    tok.save(tmp_path / "tok")
+    saved = bpetk.Tokenizer.from_file(tmp_path / "tok").definition
+    assert load_reference(saved, "hf").made_of == str(tmp_path / "tok" / "tokenizer.json")
+    pair = convert(tok, tmp_path / "g", to="gpt2")
+    merged = bpetk.Tokenizer.from_file(pair.path).definition
+    assert load_reference(merged, "hf").made_of.endswith("vocab.json with its merges, and GPT-2's pattern")
+
+
 def test_vocab_and_merges(tok: bpetk.Tokenizer, tmp_path: Path) -> None:
     pytest.importorskip("tokenizers")
     done = convert(tok, tmp_path / "g", to="gpt2")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bpetk.errors import ConfigError, CorpusFileError, InvalidEncodingError
-from bpetk.text_files import locate, read_parts, separator_bytes
+from bpetk.text_files import locate, open_utf8, read_parts, separator_bytes
 
 Cut = Callable[[bytes], int]
 
@@ -127,6 +127,32 @@ def test_a_document_without_a_place_to_cut_is_read_in_steps_that_grow(tmp_path: 
     assert len(asked) < 15
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "UTF8", "gb18030", "utf-16", "big5"])
+@pytest.mark.parametrize("part_bytes", [1, 7, 1000])
+def test_another_encoding_gives_the_same_parts(tmp_path: Path, encoding: str, part_bytes: int) -> None:
+    text = "一行字\n第二行 two\n\n" * 300
+    path = tmp_path / "text.txt"
+    path.write_bytes(text.encode(encoding))
+    plain = tmp_path / "plain.txt"
+    plain.write_bytes(text.encode())
+    for separator in (b"\n", "二".encode(), None):
+        found = list(read_parts(path, separator, part_bytes, last_blank, encoding))
+        assert found == list(read_parts(plain, separator, part_bytes, last_blank))
+    with open_utf8(path, encoding) as file:
+        assert b"".join(file) == text.encode()
+
+
+def test_text_that_is_not_in_the_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "bad.txt"
+    path.write_bytes("好\n".encode("gb18030") + b"\xff\xff")
+    with pytest.raises(InvalidEncodingError, match=r"bad\.txt: not gb18030 at line 2, byte offset 3 "):
+        list(read_parts(path, b"\n", 100, None, "gb18030"))
+    with pytest.raises(ConfigError, match="unknown encoding 'nosuch'"):
+        list(read_parts(path, b"\n", 100, None, "nosuch"))
+    with pytest.raises(ConfigError, match="unknown encoding 'nosuch'"), open_utf8(path, "nosuch"):
+        pass
+
+
 def test_separators() -> None:
     assert separator_bytes(None) is None
     assert separator_bytes("中") == "中".encode() and separator_bytes(b"\0") == b"\0"
@@ -146,11 +172,17 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 def test_where_a_file_is_not_utf8(tmp_path: Path) -> None:
     path = tmp_path / "bad.txt"
     given = InvalidEncodingError("somewhere")
-    path.write_bytes("é\nok\n".encode() + b"ab\xe9c\n\xff")
-    with pytest.raises(InvalidEncodingError, match=r"bad\.txt: line 3, byte 8: byte 0xE9 is not UTF-8"):
+    path.write_bytes("é\nok\n".encode() + b"ab\xe9\n\xff")
+    with pytest.raises(
+        InvalidEncodingError,
+        match=r"bad\.txt: invalid UTF-8 at line 3, byte offset 8 \(bytes E9 0A FF\)\. .* is damaged there|ends inside",
+    ):
         raise locate(path, given)
     path.write_bytes(b"a\n\xe4\xb8")
-    with pytest.raises(InvalidEncodingError, match="line 2, byte 2"):
+    with pytest.raises(InvalidEncodingError, match="at line 2, byte offset 2"):
+        raise locate(path, given)
+    path.write_bytes("ascii\n汉字\n".encode("gb18030"))
+    with pytest.raises(InvalidEncodingError, match="decodes as gb18030: pass --encoding gb18030"):
         raise locate(path, given)
     path.write_bytes(b"fine\n")
     assert locate(path, given) is given

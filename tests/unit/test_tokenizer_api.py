@@ -324,6 +324,33 @@ def test_truncate_where_a_shorter_text_has_more_ids() -> None:
     assert tok.truncate("abcd", 1) == "abcd" and tok.truncate("abcde", 1) == "a"
 
 
+def test_truncate_encodes_no_more_than_it_needs(tok: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    long, sizes = "ab cd 猫，" * 100_000, list[int]()
+    right = Tokenizer.encode_with_offsets
+
+    def counted(self: Tokenizer, text: str, **options: Any) -> Any:
+        sizes.append(len(text))
+        return right(self, text, **options)
+
+    monkeypatch.setattr(Tokenizer, "encode_with_offsets", counted)
+    for most in (0, 1, 100):
+        short = tok.truncate(long, most)
+        assert long.startswith(short) and tok.count(short) <= most
+        assert short == tok.truncate(long[:1000], most)
+        assert tok.truncate(long.encode(), most) == short.encode()
+    assert max(sizes) < 6000
+    sizes.clear()
+    assert tok.truncate(long, 10**7) == long and not sizes
+    # What is wrong far behind is told all the same.
+    for wrong, error, message in (
+        ("<s>", ConfigError, "'<s>' at position 800000"),
+        ("\ud800", InvalidEncodingError, "at position 800000"),
+    ):
+        with pytest.raises(error, match=message):
+            tok.truncate(long + wrong, 5)
+    assert tok.truncate(long + "<s>", 5, disallowed_special=()) == tok.truncate(long, 5)
+
+
 def test_truncate_takes_no_quadratic_time(tok: Tokenizer) -> None:
     assert tok.count(tok.truncate("ab cd " * 50_000, 50_000)) <= 50_000
 
@@ -398,6 +425,11 @@ def test_files(tok: Tokenizer, tmp_path: Path) -> None:
             assert rows_of(tok.encode_file(path, separator=separator, **options)) == expected
         whole = [tok.encode(path.read_bytes(), **options)]
         assert rows_of(tok.encode_file(str(path), threads=2, **options)) == whole
+    other = tmp_path / "other.txt"
+    other.write_bytes(path.read_bytes().decode().encode("gb18030"))
+    assert rows_of(tok.encode_file(other, encoding="gb18030", disallowed_special=())) == rows_of(
+        tok.encode_file(path, disallowed_special=())
+    )
     ids, _ = tok.encode_file(path, dtype="uint16")
     assert ids.dtype == np.uint16
     empty = tmp_path / "empty.txt"
@@ -410,7 +442,9 @@ def test_files_that_cannot_be_encoded(tok: Tokenizer, tmp_path: Path) -> None:
     path = tmp_path / "bad.txt"
     path.write_bytes("é\n".encode() * 3 + b"a\xff\n")
     for part_bytes in (1, 5, 1000):
-        with pytest.raises(InvalidEncodingError, match=r"bad\.txt: line 4, byte 10: byte 0xFF"):
+        with pytest.raises(
+            InvalidEncodingError, match=r"bad\.txt: invalid UTF-8 at line 4, byte offset 10 \(bytes FF"
+        ):
             list(tok.iter_encode_file(path, separator="\n", part_bytes=part_bytes))
     with pytest.raises(CorpusFileError, match=r"none\.txt"):
         tok.encode_file(tmp_path / "none.txt")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import bpetk
-from bpetk.errors import ConfigError, CorpusFileError, InvalidEncodingError
+from bpetk.errors import ConfigError, CorpusError, CorpusFileError, InvalidEncodingError
 from bpetk.pretokenizers import get_scheme
 from bpetk.readable import readable
 from bpetk.verify import (
@@ -209,3 +209,10 @@ def test_texts_that_cannot_be_compared(tok: bpetk.Tokenizer, tmp_path: Path) -> 
         verify_encode(tok, tmp_path / "bad.txt")
     with pytest.raises(ConfigError, match="known are hf, tiktoken"):
         verify_encode(tok, tmp_path / "bad.txt", against="sp")
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).touch()
+    for whole in (False, True):
+        with pytest.raises(CorpusError, match=r"no text: nothing was compared, .*a\.txt is empty"):
+            verify_encode(tok, tmp_path / "a.txt", whole=whole)
+        with pytest.raises(CorpusError, match=r"a\.txt, .*b\.txt are empty"):
+            verify_encode(tok, [tmp_path / "a.txt", tmp_path / "b.txt"], whole=whole)
