@@ -72,6 +72,7 @@ def image_bytes(definition: Definition, encoder: Any) -> bytes:
         "settings": {name: getattr(model, name) for name in _SETTINGS},
         "sections": asdict(definition.sections),
         "image_of": definition.kind,
+        "pattern": definition.pattern,
         "roles": dict(definition.roles),
         "training": definition.training,
         "tables": numbers,
@@ -226,11 +227,17 @@ class _Reader:
             header["tables"], blob, offsets, _native(model.scheme), self._sizes, self._read
         )
         model.keep_packed(blob, offsets, flags, complete=True)
-        training = header["training"]
         roles = {str(role): str(token) for role, token in header["roles"].items()}
-        kind = str(header["image_of"])
         return Definition(
-            model, sections, roles, "image", self._source, training, image_of=kind, encoder=encoder
+            model,
+            sections,
+            roles,
+            "image",
+            self._source,
+            pattern=header["pattern"],
+            training=header["training"],
+            image_of=str(header["image_of"]),
+            encoder=encoder,
         )
 
 

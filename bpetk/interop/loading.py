@@ -245,6 +245,8 @@ def _rank_files(folder: Path) -> list[Path]:
 
 
 def _head(path: Path) -> bytes:
+    if not path.is_file():  # opening a pipe would wait for its writer
+        return b""
     try:
         with path.open("rb") as file:
             return file.read(1000)

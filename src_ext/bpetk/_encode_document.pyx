@@ -9,7 +9,7 @@ from bpetk._encode_state cimport (
     FINE, FORBIDDEN, INVALID_UTF8, MARKS, NEEDS_GENERAL, NO_MEMORY, SURROGATE, Worker,
 )
 from bpetk._encode_worker cimport Line, encode_lines, encode_stretch, worker_room
-from bpetk._native cimport mem_alloc, mem_free, utf8_encode, utf8_first_error
+from bpetk._native cimport mem_alloc, mem_free, utf8_check, utf8_encode
 from bpetk._normalizer cimport nfc_first_change
 from bpetk._types cimport SCHEME_CL100K_TIKTOKEN, SCHEME_WHITESPACE
 
@@ -57,7 +57,7 @@ cdef int write_utf8(Worker* w, Text text, uint8_t* to, size_t* n_out) noexcept n
 cdef int check_utf8(Worker* w, Text text) noexcept nogil:
     cdef size_t at
     if text.kind == TEXT_BYTES:
-        at = utf8_first_error(<const uint8_t*>text.data, text.n)
+        at = utf8_check(<const uint8_t*>text.data, text.n)
         if at != text.n:
             w.error_at = at
             return INVALID_UTF8

@@ -11,7 +11,8 @@ from bpetk._encode_state cimport BATCH, CUTS, ENDS, MARKS, NO_MEMORY, TOO_LONG, 
 from bpetk._missed_segments cimport grow, merge_missed
 from bpetk._native cimport (
     CacheEntry, CutBlock, ascii_short, cache_put, class_and_length, cpu_has_cut_blocks, cut_block, find_items,
-    kCutBefore, kCutRead, kElsewhere, kLongKey, lowest_bit, make_items, mem_alloc, mem_alloc_now, mem_free, put_all,
+    highest_bit, kCutBefore, kCutRead, kElsewhere, kLongKey, lowest_bit, make_items, mem_alloc, mem_alloc_now, mem_free,
+    put_all, put_cuts,
 )
 from bpetk._scanner cimport TIER_AVX512, Scan, scan_next
 from bpetk._segment_merge cimport scratch_free, scratch_init
@@ -222,7 +223,7 @@ cdef size_t cut_blocks(
     cdef const uint8_t* t = w.base
     cdef size_t i = start, k = 0, m = w.n_cuts, at, end = ends[0] - less
     cdef uint64_t forced, segments, ask
-    cdef uint32_t fresh = 1, bit, p, x, y
+    cdef uint32_t fresh = 1, p, x, y
     cdef CutBlock block
     end_out[0] = start
     while i + <size_t>kCutRead <= w.limit and k < n:
@@ -259,13 +260,10 @@ cdef size_t cut_blocks(
             w.n_cuts = m
             look_up(w)
             m = 0
-        while segments:
-            p = lowest_bit(segments)
-            segments &= segments - 1
-            bit = <uint32_t>(forced >> p) & 1
-            w.cuts[m] = <uint32_t>((i + p) << 1) | (bit & fresh)
-            m += 1
-            fresh = bit
+        if segments:
+            m += put_cuts(w.cuts + m, segments, forced, fresh, <uint32_t>i)
+            p = highest_bit(segments)
+            fresh = <uint32_t>(forced >> p) & 1
             end_out[0] = i + p
         i += block.next
     w.n_cuts = m

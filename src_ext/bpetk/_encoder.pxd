@@ -3,7 +3,7 @@
 from bpetk._encode_document cimport Plan, Text
 from bpetk._encode_rules cimport EncodeRules
 from bpetk._encode_state cimport Worker
-from bpetk._id_buffer cimport IdBuffer
+from bpetk._id_buffer cimport IdBuffer, IdObjects
 from bpetk._native cimport CacheEntry
 from libc.stdint cimport int64_t, uint32_t
 
@@ -19,12 +19,10 @@ cdef class Encoder:
     cdef int line_bits
     cdef int scheme
     cdef list idle
-    cdef list ints
+    cdef IdObjects objects
     cdef int start(self, EncodeRules rules, str scheme, CacheEntry* seed, int line_bits) except -1
     cdef WorkerBox _take(self, int tier, bint count_only, bint later=*)
     cdef IdBuffer _hand_over(self, Worker* w)
-    cdef list _int_objects(self)
-    cdef list _list(self, const uint32_t* ids, size_t n)
     cdef IdBuffer _run(
         self, const Text* t, size_t n, int64_t* counts, Plan plan, int threads, bint count_only, str tier
     )

@@ -4,9 +4,8 @@ Nothing here depends on how many threads there are, in which order they work, or
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_Check, PyBytes_GET_SIZE
-from cpython.list cimport PyList_GET_ITEM, PyList_New, PyList_SET_ITEM
+from cpython.list cimport PyList_GET_ITEM
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from cpython.ref cimport Py_INCREF
 from cpython.unicode cimport PyUnicode_Check
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
@@ -21,7 +20,7 @@ from bpetk._encode_state cimport FINE, NEEDS_GENERAL, NO_MEMORY, Worker
 from bpetk._encode_worker cimport (
     encode_pieces, encode_stretch, worker_free, worker_new, worker_room, worker_set_tier,
 )
-from bpetk._id_buffer cimport IdBuffer
+from bpetk._id_buffer cimport IdBuffer, IdObjects
 from bpetk._native cimport (
     CacheEntry, Pool, PyGC_Disable, PyGC_Enable, PyUnicode_DATA, PyUnicode_GET_LENGTH, mem_alloc, mem_free, str_kind,
 )
@@ -142,6 +141,7 @@ cdef class Encoder:
         self.rules, self.seed, self.line_bits = rules, seed, line_bits
         self.scheme = -1 if scheme is None else scheme_id(scheme)
         # The first call finds a worker ready.
+        self.objects = IdObjects(rules.rules.n_ids)
         self.idle = []
         self.idle.append(self._take(best_tier(), False))
         return 0
@@ -177,23 +177,6 @@ cdef class Encoder:
         w.out_room = w.n_out = 0
         return out
 
-    cdef list _int_objects(self):
-        if self.ints is None:
-            # Made once: a list of ids is then a list of references.
-            self.ints = list(range(self.rules.rules.n_ids))
-        return self.ints
-
-    cdef list _list(self, const uint32_t* ids, size_t n):
-        cdef list ints = self._int_objects(), out = PyList_New(n)
-        cdef size_t i
-        cdef object value
-        for i in range(n):
-            # SAFETY: ids come from the rules, which know no id of n_ids or more.
-            value = <object>PyList_GET_ITEM(ints, ids[i])
-            Py_INCREF(value)
-            PyList_SET_ITEM(out, i, value)
-        return out
-
     def encode(self, text, Plan plan not None, *, str tier=None):
         """Ids of one document as a list, or (failure, where) if they cannot be had here."""
         cdef Text t
@@ -219,7 +202,7 @@ cdef class Encoder:
             where = w.error_at
             self.idle.append(box)
             return failure, where
-        out = self._list(w.out, w.n_out)
+        out = self.objects.list_of(w.out, w.n_out)
         if w.out_room > 1 << 20:
             # A single long text must not keep its memory in use.
             self._hand_over(w)
@@ -347,7 +330,7 @@ cdef class Encoder:
                 if n < 0:
                     out.append((-1 - n, 0))
                     continue
-                out.append(self._list(flat.ids + at, n))
+                out.append(self.objects.list_of(flat.ids + at, n))
                 at += n
         finally:
             if collecting:
@@ -398,7 +381,7 @@ cdef class Encoder:
 
     def ints_of(self, const uint32_t[::1] ids):
         """A list of ids."""
-        return self._list(&ids[0], ids.shape[0]) if ids.shape[0] else []
+        return self.objects.list_of(&ids[0], ids.shape[0]) if ids.shape[0] else []
 
     def forget(self):
         """Drop the idle workers, and with them what their caches learned."""

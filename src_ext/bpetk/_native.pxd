@@ -123,6 +123,9 @@ cdef extern from *:
     void* PyUnicode_DATA(object s)
     Py_ssize_t PyUnicode_GET_LENGTH(object s)
 
+cdef extern from "native/utf_check.h" namespace "bpetk" nogil:
+    size_t utf8_check(const uint8_t* s, size_t n)
+
 cdef extern from "native/cut_blocks.h" namespace "bpetk" nogil:
     int kCutSpan
     int kCutBefore
@@ -134,9 +137,11 @@ cdef extern from "native/cut_blocks.h" namespace "bpetk" nogil:
         uint32_t next
     bint cpu_has_cut_blocks()
     void cut_block(const uint8_t* p, const uint32_t* bitmap, const uint32_t* guard, CutBlock* out)
+    size_t put_cuts(uint32_t* cuts, uint64_t segments, uint64_t forced, bint fresh, uint32_t place)
 
 cdef extern from "native/bits.h" namespace "bpetk" nogil:
     int lowest_bit(uint64_t x)
+    int highest_bit(uint64_t x)
 
 cdef extern from "Python.h":
     bint PyGC_Disable()

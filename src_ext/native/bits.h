@@ -24,4 +24,21 @@ inline int lowest_bit(uint64_t x) noexcept {
 #endif
 }
 
+// Index of the highest set bit; x != 0.
+inline int highest_bit(uint64_t x) noexcept {
+#if defined(_MSC_VER) && !defined(__clang__)
+    unsigned long i;
+#if defined(_M_X64) || defined(_M_ARM64)
+    _BitScanReverse64(&i, x);
+    return static_cast<int>(i);
+#else
+    if (_BitScanReverse(&i, static_cast<unsigned long>(x >> 32))) return static_cast<int>(i) + 32;
+    _BitScanReverse(&i, static_cast<unsigned long>(x));
+    return static_cast<int>(i);
+#endif
+#else
+    return 63 - __builtin_clzll(x);
+#endif
+}
+
 }  // namespace bpetk

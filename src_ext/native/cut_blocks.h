@@ -85,8 +85,30 @@ cut_block(const uint8_t* p, const uint32_t* bitmap, const uint32_t* guard, CutBl
     out->cut = _pdep_u64(~kept, joints);
     out->ask = _pdep_u64(asked, joints);
 }
+
+// Writes the segments that end at the bits of `segments`, in order: offset << 1 | whether it is a whole pretoken. `forced`,
+// among them: ends of pretokens; `fresh`: the first segment begins one; `place`: offset of bit 0. Returns how many.
+// SAFETY: room for 64.
+__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2,bmi,bmi2,popcnt,lzcnt"))) inline size_t
+put_cuts(uint32_t* cuts, uint64_t segments, uint64_t forced, bool fresh, uint32_t place) noexcept {
+    const uint64_t ends = _pext_u64(forced, segments);
+    const uint64_t whole = ends & (ends << 1 | static_cast<uint64_t>(fresh));
+    const __m512i iota = _mm512_set_epi8(
+        63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42, 41, 40, 39, 38, 37, 36, 35, 34, 33,
+        32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    __m512i places = _mm512_maskz_compress_epi8(segments, iota);
+    const __m512i base = _mm512_set1_epi32(static_cast<int>(place << 1)), one = _mm512_set1_epi32(1);
+    const int n = __builtin_popcountll(segments);
+    for (int k = 0; k < n; k += 16) {
+        const __m512i at = _mm512_add_epi32(base, _mm512_slli_epi32(_mm512_cvtepu8_epi32(_mm512_castsi512_si128(places)), 1));
+        _mm512_storeu_si512(cuts + k, _mm512_mask_add_epi32(at, static_cast<__mmask16>(whole >> k), at, one));
+        places = _mm512_shuffle_i64x2(places, places, 0x39);
+    }
+    return static_cast<size_t>(n);
+}
 #else
 inline bool cpu_has_cut_blocks() noexcept { return false; }
+inline size_t put_cuts(uint32_t*, uint64_t, uint64_t, bool, uint32_t) noexcept { return 0; }
 inline void cut_block(const uint8_t*, const uint32_t*, const uint32_t*, CutBlock* out) noexcept { *out = CutBlock{}; }
 #endif
 

@@ -7,6 +7,7 @@ import json
 import random
 import statistics
 from dataclasses import replace
+from functools import cache
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ from random_models import MadeModel, bpe_model, plain_model, random_model, rando
 import bpetk
 from bpetk import text_encoding
 from bpetk.definition import Definition, Sections
-from bpetk.errors import BpetkError, UnknownTokenError
+from bpetk.errors import BpetkError, InvalidEncodingError, UnknownTokenError
+from bpetk.model import BpeModel
 from bpetk.pretokenizers import SCHEMES
 from bpetk.reference.encode import encode_text, encode_word, merge_by_rank
 from bpetk.special_tokens import AddedToken
@@ -442,3 +444,45 @@ def test_short_documents_together_and_alone(
         return
     assert tok.encode_batch(documents, threads=1, **options) == expected
     assert tok.count_batch(documents, threads=1, **options) == [len(ids) for ids in expected]
+
+
+# --- invalid bytes --------------------------------------------------------------------------------------------------
+
+FAULTS = [
+    bytes.fromhex(text)
+    for text in "c080 c1bf e08080 e09fbf eda080 edbfbf f0808080 f08fbfbf f4908080 f5808080 f8 80 ff e4b8 f09f98".split()
+]
+WHOLE = [*"aé中😀", *map(chr, (0x7F, 0x80, 0x7FF, 0x800, 0xD7FF, 0xE000, 0xFFFF, 0x10000, 0x10FFFF))]
+
+
+@settings(max_examples=400)
+@given(SEEDS)
+def test_the_first_fault_is_found_where_python_finds_it(seed: int) -> None:
+    """Long texts, so that faults lie at every place of a block."""
+    rng = random.Random(seed)
+    tok = bytes_only()
+    text = "".join(rng.choices(["a"] * rng.choice((0, 40)) + WHOLE, k=rng.choice((10, 100, 130, 400))))
+    data = bytearray(text.encode())
+    for _ in range(rng.choice((0, 1, 1, 2))):
+        at = rng.randrange(len(data))
+        change = rng.choice(["put", "drop", "insert", "end"])
+        if change == "put":
+            data[at] = rng.randrange(256)
+        elif change == "drop" and len(data) > 1:
+            del data[at]
+        elif change == "insert":
+            data[at:at] = rng.choice(FAULTS)
+        else:
+            del data[at + 1 :]
+    try:
+        bytes(data).decode()
+    except UnicodeDecodeError as error:
+        with pytest.raises(InvalidEncodingError, match=rf"not UTF-8 at byte {error.start} "):
+            tok.encode(bytes(data))
+    else:
+        assert tok.encode(bytes(data)) == list(data)
+
+
+@cache
+def bytes_only() -> Tokenizer:
+    return Tokenizer(BpeModel(SCHEMES["cl100k"], (), list(range(256)), [], [], []))

@@ -148,9 +148,9 @@ FOREIGN = ("cpython", "libc", "libcpp", "cython")
 
 # Native headers, lower ones first: each may include what stands before it.
 HEADERS = (
-    "bits.h cpu.h byte_search.h hash.h mem.h pool.h unicode_tables.h utf.h json_text.h normalization_tables.h "
-    "scan_masks.h normalization.h scan_classes.h scan_starts.h scan_blocks.h pair_ranks.h merge_step.h segment_cache.h "
-    "cut_blocks.h compiled_map.h sentence_text.h"
+    "bits.h cpu.h byte_search.h hash.h mem.h pool.h unicode_tables.h utf.h utf_check.h json_text.h "
+    "normalization_tables.h scan_masks.h normalization.h scan_classes.h scan_starts.h scan_blocks.h "
+    "pair_ranks.h merge_step.h segment_cache.h cut_blocks.h compiled_map.h sentence_text.h"
 ).split()
 
 
