@@ -23,6 +23,10 @@ Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
 
 # Left alone in every form, and never joined with what stands before: ASCII and the Han characters of the BMP.
 _PLAIN = r"\0-\x7f\u4e00-\u9fff"
+_PLAIN_BYTE = re.compile(rb"[\0-\x7f\xe5-\xe8]")  # ASCII, or the first byte of U+5000..8FFF
+
+_LONG = 4096  # characters from which a text is searched for changes first
+_WINDOW = 64  # bytes that are normalized around a change; more where changes are close together
 
 
 def char_class(ranges: Ranges) -> str:
@@ -62,8 +66,37 @@ def normalize(text: str, form: Form) -> str:
     >>> normalize("\u32ff", "NFKC") == "\u32ff"  # assigned in Unicode 12.1
     True
     """
+    if text.isascii():
+        return text
+    return _normalize_whole(text, form) if len(text) < _LONG else _normalize_windows(text, form)
+
+
+def _normalize_windows(text: str, form: Form) -> str:
+    """Normalize only what stands around changes, which are found natively: long texts mostly have few of them."""
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:  # lone surrogates
+        return _normalize_whole(text, form)
+    parts: list[bytes] = []
+    at, size = 0, _WINDOW
+    while (change := at + first_change(memoryview(data)[at:], form)) < len(data):
+        # A window begins and ends before characters that are never joined with what stands before.
+        size = min(2 * size, _LONG) if parts and change - at < size else _WINDOW
+        start = change
+        while start > at:
+            start -= 1
+            if data[start] < 0x80 or 0xE5 <= data[start] <= 0xE8:
+                break
+        behind = _PLAIN_BYTE.search(data, min(change + size, len(data)))
+        end = behind.start() if behind else len(data)
+        parts += (data[at:start], _normalize_whole(data[start:end].decode(), form).encode())
+        at = end
+    return b"".join([*parts, data[at:]]).decode()
+
+
+def _normalize_whole(text: str, form: Form) -> str:
     # A normalized text stays as it is if some of its characters are taken for inert ones.
-    if text.isascii() or is_normalized(form, text):
+    if is_normalized(form, text):
         return text
     parts = _barrier_runs().split(text)
     parts[::2] = (normalize_now(form, _long_runs().sub(_ordered, part)) for part in parts[::2])

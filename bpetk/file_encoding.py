@@ -14,7 +14,7 @@ from bpetk.text_files import locate, read_parts, separator_bytes
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PART_BYTES = 16 << 20
+PART_BYTES = 8 << 20
 """Bytes of a file that `FileEncoder.iter_encode_file` takes at a time."""
 
 

@@ -156,7 +156,7 @@ class BpeModel:
     @cached_property
     def tokens(self) -> dict[int, bytes]:
         """Model tokens by id, in id order; ``extra_tokens`` are among them."""
-        if self._packed is not None:
+        if self._packed is not None and not self._plain:
             blob, offsets, flags = self._packed
             inside = {self.added_ids[content] for content in self.special_tokens}
             inside -= {id for _, id in self.extra_tokens}

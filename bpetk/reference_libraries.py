@@ -170,14 +170,18 @@ def _load_tiktoken(definition: Definition, pattern: str | None) -> Reference:
 
 def _table(definition: Definition, pattern: str | None) -> tuple[RankTable, str]:
     model = definition.model
-    if definition.format not in RANK_FORMATS or not definition.source:
+    if definition.kind not in RANK_FORMATS or not definition.source:
         try:
             named = f"the tokens that bpetk read as ranks, and the pattern of scheme {model.scheme.name}"
             return rank_table(definition), named
         except ModelFileError as error:
             raise ConfigError(f"tiktoken cannot stand for this tokenizer: {error}") from error
     source = Path(definition.source)
-    if definition.format == "tekken":
+    if definition.format == "image":
+        ranks = {token: id for id, token in model.tokens.items()}
+        made_of = f"the tokens of {source}, and {_rule(definition, pattern)}"
+        pattern = pattern or definition.pattern or tiktoken_pattern(model.scheme)
+    elif definition.format == "tekken":
         ranks, pattern = _tekken(source)
         made_of = f"ranks and pattern of {source}"
     else:

@@ -10,6 +10,8 @@ from typing import Any, BinaryIO, NoReturn
 
 from rich import console
 
+from bpetk.errors import OutputError
+
 
 class Console(console.Console):
     """Of rich, but a closed pipe is left to the program, which knows the exit code for it."""
@@ -25,6 +27,8 @@ class Console(console.Console):
 @contextmanager
 def binary_stdout() -> Iterator[BinaryIO]:
     """Give standard output for bytes; all of them are written when the block has ended."""
+    if sys.stdout is None:
+        raise OutputError("standard output is closed; write to a file with -o")
     stream = sys.stdout.buffer
     if isinstance(stream, io.RawIOBase):  # PYTHONUNBUFFERED: one call may write a part only
         with open(stream.fileno(), "wb", closefd=False) as whole:

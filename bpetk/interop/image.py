@@ -21,6 +21,7 @@ from bpetk import _image
 from bpetk.definition import Definition, Sections
 from bpetk.errors import ConfigError, ModelFileError, OutputError
 from bpetk.interop.huggingface import read_stage
+from bpetk.interop.tokenizer_config import check_roles
 from bpetk.model import BpeModel
 from bpetk.pretokenizers import SCHEMES, Scheme, get_scheme
 from bpetk.special_tokens import AddedToken
@@ -30,11 +31,16 @@ VERSION = 1
 
 _PREFIX = struct.Struct("<8sIIQ")  # magic, version, bytes of the header, its checksum
 _MOST_HEADER = 1 << 28
-_MOST_PART = 1 << 31
 _ALIGNED = 64
 _PACKED = ("blob", "offsets", "flags")
 _ARRAYS = {"left": "I", "right": "I", "new": "I", "counts": "q"}
-_SETTINGS = ("ignore_merges", "ranks", "end_of_word_suffix", "unk_token", "fuse_unk")
+_SETTINGS: dict[str, Any] = {
+    "ignore_merges": bool,
+    "ranks": bool,
+    "end_of_word_suffix": str | None,
+    "unk_token": str | None,
+    "fuse_unk": bool,
+}
 
 
 def is_image(head: bytes) -> bool:
@@ -101,7 +107,7 @@ def write_image(path: str | os.PathLike[str], definition: Definition, encoder: A
         If it cannot be written, or if there is another file of this name.
     """
     target = Path(os.path.abspath(path))
-    work = target.with_name(f".{target.name[:64]}.{secrets.token_hex(6)}")
+    work = target.with_name(f".bpetk-{secrets.token_hex(6)}")
     data = image_bytes(definition, encoder)
     try:
         if os.path.lexists(target) and not is_image(_head(target)):
@@ -174,6 +180,14 @@ class _Reader:
         self._header = json.loads(text)
         self._base = _PREFIX.size + length
         self._sizes = {name: place[1] for name, place in self._header["parts"].items()}
+        end = self._base
+        for name, (at, size, _) in self._header["parts"].items():
+            if type(at) is not int or type(size) is not int or at < 0 or size < 0:
+                raise ValueError(f"part {name!r} is at {at!r} and has {size!r} bytes")
+            end = max(end, self._base + at + size)
+        there = file.seek(0, 2)
+        if there != end:
+            raise ValueError(f"expected {end} bytes, found {there}")
 
     def _read(self, name: str, view: memoryview) -> None:
         at, size, checksum = self._header["parts"][name]
@@ -188,11 +202,7 @@ class _Reader:
             raise ValueError(f"part {name!r} is changed")
 
     def _bytes(self, name: str) -> bytes:
-        size = self._sizes[name]
-        left = self._file.seek(0, 2) - self._base
-        if type(size) is not int or not 0 <= size <= min(_MOST_PART, left):
-            raise ValueError(f"part {name!r} has {size!r} bytes, and the file {left}")
-        data = bytearray(size)
+        data = bytearray(self._sizes[name])
         self._read(name, memoryview(data))
         return bytes(data)
 
@@ -204,18 +214,21 @@ class _Reader:
     def definition(self) -> Definition:
         """Give the tokenizer, its encoder with it."""
         header = self._header
-        settings = {name: header["settings"][name] for name in _SETTINGS}
+        settings = {name: _of_type(header["settings"], name, types) for name, types in _SETTINGS.items()}
         try:
             model = BpeModel(
                 _scheme(header["scheme"]),
                 tuple(header["special_tokens"]),
                 header["byte_ids"],
                 **{name: self._array(name) for name in _ARRAYS if name in self._sizes},  # type: ignore[arg-type]
-                added_tokens=tuple(AddedToken(**token) for token in header["added_tokens"]),
+                added_tokens=tuple(map(_added_token, header["added_tokens"])),
                 extra_tokens=tuple((str(text), int(id)) for text, id in header["extra_tokens"]),
                 **settings,
             )
             sections = Sections(**header["sections"])
+            for name in header["sections"]:
+                _of_type(header["sections"], name, dict | None)
+            roles = check_roles(model, {str(role): str(token) for role, token in header["roles"].items()})
         except ConfigError as error:
             raise ValueError(str(error)) from error
         for name in ("normalizer", "pre_tokenizer", "post_processor", "decoder"):
@@ -227,18 +240,36 @@ class _Reader:
             header["tables"], blob, offsets, _native(model.scheme), self._sizes, self._read
         )
         model.keep_packed(blob, offsets, flags, complete=True)
-        roles = {str(role): str(token) for role, token in header["roles"].items()}
+        for token in model.added_tokens:
+            if not 0 <= token.id < len(flags):
+                raise ValueError(
+                    f"the added token {token.content!r} has the id {token.id}, and there are {len(flags)}"
+                )
         return Definition(
             model,
             sections,
             roles,
             "image",
             self._source,
-            pattern=header["pattern"],
-            training=header["training"],
-            image_of=str(header["image_of"]),
+            pattern=_of_type(header, "pattern", str | None),
+            training=_of_type(header, "training", dict | None),
+            image_of=_of_type(header, "image_of", str),
             encoder=encoder,
         )
+
+
+def _of_type(values: Mapping[str, Any], name: str, types: Any) -> Any:
+    if not isinstance(values[name], types):
+        raise ValueError(f"the field {name} is {values[name]!r}")
+    return values[name]
+
+
+def _added_token(values: Mapping[str, Any]) -> AddedToken:
+    for field in fields(AddedToken):
+        kind = {"content": str, "id": int}.get(field.name, bool)
+        if type(values[field.name]) is not kind:
+            raise ValueError(f"added_tokens: the field {field.name} is {values[field.name]!r}")
+    return AddedToken(**values)
 
 
 def _native(scheme: Scheme) -> str | None:

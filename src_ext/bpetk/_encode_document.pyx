@@ -191,6 +191,9 @@ cdef size_t join(Worker* w, const Text* texts, size_t n, Line* lines, size_t mos
         inner = memchr(w.text + used, 10, size)
         if inner != NULL and <const uint8_t*>inner + 1 != w.text + used + size:
             break
+        # "\r " is two pretokens, but "\r \n" one.
+        if inner == NULL and size and w.text[used + size - 1] != 13 and memchr(w.text + used, 13, size) != NULL:
+            break
         used += size
         lines[k].end = used
         if inner == NULL:
@@ -225,7 +228,8 @@ cdef void encode_documents(
     cdef bint joinable = not plan.general and scheme >= 0 and scheme != SCHEME_WHITESPACE and \
         scheme != SCHEME_CL100K_TIKTOKEN and n > 1 and text_memory(w, JOINED + 64)
     while i < n:
-        k = join(w, texts + i, n - i, lines, MARKS, &used) if joinable else 0
+        # Without text there is no memory for it any more.
+        k = join(w, texts + i, n - i, lines, MARKS, &used) if joinable and w.text_room >= JOINED + 64 else 0
         n_out, n_counted = w.n_out, w.n_counted
         if k < 2 or not plain(plan, w.text, used) or \
                 encode_lines(w, w.text, w.text_room, lines, k, scheme, counts + i):

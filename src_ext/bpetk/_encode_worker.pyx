@@ -136,6 +136,9 @@ cdef void look_up(Worker* w) noexcept nogil:
         k = upto
         if w.failure:
             break
+    # A document that ends where the cuts were looked up just before.
+    while w.next_mark < w.n_marks and not w.failure:
+        settle_mark(w, w.n_counted + w.n_out)
     w.n_cuts = w.n_marks = w.next_mark = 0
     w.cut_from = start
 
@@ -388,8 +391,8 @@ cdef inline void end_line(Worker* w, const Line* line, int64_t* count) noexcept 
 cdef int encode_lines(
     Worker* w, const uint8_t* s, size_t room, const Line* lines, size_t n, int scheme, int64_t* counts
 ) noexcept nogil:
-    """Encode documents that are lines of one text. What follows a line is white space that ends a text like nothing:
-    its pretokens are the line's own, but for the line feed, which may hang on the last one."""
+    """Encode documents that are lines of one text. A line feed after a text changes none of its pretokens, but that it
+    may hang on the last one, if no carriage return stands before other white space at its end: see `join`."""
     cdef Scan scan
     cdef size_t count = 0, k = 0, stop, d = 0, start = 0
     scan.s, scan.n, scan.at, scan.scheme, scan.tier = s, lines[n - 1].next, 0, scheme, w.tier

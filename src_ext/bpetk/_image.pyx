@@ -35,8 +35,6 @@ def dump(Encoder encoder not None):
         "multiplier": r.pairs.multiplier,
         "unk_id": r.unk_id,
         "fuse_unk": int(r.fuse_unk),
-        "has_suffix": int(r.has_suffix),
-        "all_bytes": int(r.all_bytes),
         "cuts": int(r.cuts),
         "whole_longest": r.whole_longest,
         "byte_ids": [r.byte_id[k] for k in range(256)],
@@ -121,6 +119,7 @@ cdef int read_rules(EncodeRules rules, dict numbers, blob, offsets, sizes, read)
     cdef const uint8_t[::1] bytes_view
     cdef const uint32_t[::1] offsets_view = offsets
     cdef size_t i, n, pattern_bytes = sizes["patterns"], whole_bytes = sizes["whole"]
+    cdef bint missing = False
     rules.frozen = True
     rules._blob, rules._offsets = bytes(blob), offsets_view
     n = offsets_view.shape[0]
@@ -138,14 +137,17 @@ cdef int read_rules(EncodeRules rules, dict numbers, blob, offsets, sizes, read)
     r.pairs.buckets = r.n_rules // 4 + 1
     r.pairs.multiplier = number(numbers, "multiplier", <uint64_t>-1) | 1
     r.unk_id = <uint32_t>number(numbers, "unk_id", 0xFFFFFFFF)
-    r.fuse_unk, r.has_suffix = number(numbers, "fuse_unk", 1), number(numbers, "has_suffix", 1)
-    r.all_bytes, r.cuts = number(numbers, "all_bytes", 1), number(numbers, "cuts", 1)
+    r.fuse_unk, r.cuts = number(numbers, "fuse_unk", 1), number(numbers, "cuts", 1)
     r.whole_longest = <uint32_t>number(numbers, "whole_longest", 0xFFFFFFFF)
     for name in ("byte_ids", "last_ids"):
         if len(numbers[name]) != 256 or not all(type(id) is int and 0 <= id <= 0xFFFFFFFF for id in numbers[name]):
             raise ValueError(f"{name}: expected 256 ids")
     for i in range(256):
         r.byte_id[i], r.last_id[i] = numbers["byte_ids"][i], numbers["last_ids"][i]
+        r.has_suffix |= r.byte_id[i] != r.last_id[i]
+        missing |= r.byte_id[i] == NO_ID or r.last_id[i] == NO_ID
+    r.all_bytes = not missing or r.unk_id != NO_ID
+    r.cuts = r.cuts and not r.has_suffix and r.unk_id == NO_ID
     rules._lay_out(<size_t>r.pairs.buckets * 64)
     fill(read, "tables", sizes, rules._arena, table_bytes(r))
     if not (

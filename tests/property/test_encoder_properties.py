@@ -396,6 +396,9 @@ LINE_ENDS = [
     "\n",
     "\r\n",
     "\r",
+    "\r ",
+    "\r\x0b",
+    "\r\u3000",
     " ",
     "  \n",
     " \n",
@@ -486,3 +489,19 @@ def test_the_first_fault_is_found_where_python_finds_it(seed: int) -> None:
 @cache
 def bytes_only() -> Tokenizer:
     return Tokenizer(BpeModel(SCHEMES["cl100k"], (), list(range(256)), [], [], []))
+
+
+@pytest.mark.parametrize("ends", ["", "\n"])
+def test_documents_that_end_where_cuts_are_looked_up(ends: str) -> None:
+    """2,048 segments are cut before they are looked up."""
+    tok = bytes_only()
+    for size in (*range(2040, 2056), 4095, 4096, 4097):
+        documents = ["x", " a" * size + ends, "next\nline", "tail", "", " b" * 7 + "\n"]
+        assert tok.encode_batch(documents, threads=1) == [list(text.encode()) for text in documents]
+        assert tok.count_batch(documents, threads=1) == [len(text) for text in documents]
+
+
+def test_a_carriage_return_before_blanks_at_the_end() -> None:
+    tok = bpetk.train_from_iterator(["a\r \nb"] * 50, vocab_size=258)
+    documents = ["a\r ", "b", "a \r", "a\r\t", "a\r\u3000", "a\r b", "a\r\r "]
+    assert tok.encode_batch(documents) == [tok.encode(text) for text in documents]

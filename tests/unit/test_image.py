@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import bpetk
 from bpetk import Tokenizer, train_from_iterator
 from bpetk.convert import convert
 from bpetk.definition import Definition, Sections
-from bpetk.errors import BpetkError, ConfigError, ModelFileError, OutputError
+from bpetk.errors import BpetkError, ConfigError, ModelFileError, OutputError, UnknownTokenError
 from bpetk.interop import image
 from bpetk.pretokenizers import SCHEMES
 
@@ -137,6 +138,62 @@ def test_every_cut_and_change_is_noticed(tmp_path: Path) -> None:
         (tmp_path / "b").write_bytes(changed)
         with pytest.raises(ModelFileError):
             Tokenizer.from_file(tmp_path / "b")
+
+
+def test_bytes_behind_the_last_part_are_noticed(tmp_path: Path) -> None:
+    small().save_image(tmp_path / "a")
+    with (tmp_path / "a").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(ModelFileError, match=r"expected .* bytes, found"):
+        Tokenizer.from_file(tmp_path / "a")
+
+
+def forged(change: Callable[[dict[str, Any]], None]) -> bytes:
+    """Give an image with another header, and the right checksums."""
+    data = image.image_bytes((tok := small()).definition, tok._pipeline.encoder)
+    header = 24 + int.from_bytes(data[12:16], "little")
+    values = json.loads(data[24:header])
+    parts = {name: data[header + at :][:size] for name, (at, size, _) in values.pop("parts").items()}
+    change(values)
+    return image._joined(values, parts)
+
+
+@pytest.mark.parametrize("id", [262, 4000000, 2**32 - 1, 10**11, -5, "1"])
+def test_added_tokens_have_ids_of_the_vocabulary(id: Any, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(forged(lambda header: header["added_tokens"][0].update(id=id)))
+    with pytest.raises(ModelFileError):
+        Tokenizer.from_file(tmp_path / "a")
+
+
+def test_bytes_without_an_id_stay_without_one(tmp_path: Path) -> None:
+    def change(header: dict[str, Any]) -> None:
+        header["tables"]["byte_ids"][ord("z")] = header["tables"]["last_ids"][ord("z")] = 2**32 - 1
+        header["tables"]["all_bytes"] = 1
+
+    (tmp_path / "a").write_bytes(forged(change))
+    with pytest.raises(UnknownTokenError):
+        Tokenizer.from_file(tmp_path / "a").encode("z zz")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("roles", {"a": 1}), ("pattern", 3), ("training", []), ("image_of", None), ("added_tokens", [{}])],
+)
+def test_a_field_of_another_type_is_named(name: str, value: Any, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(forged(lambda header: header.update({name: value})))
+    with pytest.raises(ModelFileError, match="damaged image"):
+        Tokenizer.from_file(tmp_path / "a")
+
+
+def test_training_and_pattern_are_kept(tmp_path: Path) -> None:
+    small().save(tmp_path / "folder")
+    Tokenizer.from_file(tmp_path / "folder").save_image(tmp_path / "a")
+    read = Tokenizer.from_file(tmp_path / "a")
+    assert read.definition.training is not None and read.source == str(tmp_path / "a")
+    convert(small(), tmp_path / "b.tiktoken", to="tiktoken")
+    (tmp_path / "b.tiktoken.json").unlink()
+    Tokenizer.from_file(tmp_path / "b.tiktoken", pattern=r"\p{L}+| ?\S+|\s+").save_image(tmp_path / "b")
+    assert Tokenizer.from_file(tmp_path / "b").definition.pattern == r"\p{L}+| ?\S+|\s+"
 
 
 def test_another_version_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

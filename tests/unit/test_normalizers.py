@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bpetk import composition
 from bpetk.aligned import AlignedText
 from bpetk.errors import ModelFileError
 from bpetk.normalizers import Normalizer, normalizer_from_hf
@@ -226,3 +228,40 @@ def test_slow_imports_wait_for_a_pattern() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+STRANGE = [
+    "a",
+    " ",
+    "\n",
+    "e\u0301",
+    "é",
+    "中",
+    "ﬁ",
+    "가",
+    "\u1100\u1161\u11a8",
+    "\u0323",
+    "\u0307",
+    "か\u3099",
+    "ｶﾞ",
+]
+STRANGE += ["\u2126", "\u0958", "q\u0307\u0323", "\U0001d15e", "\u32ff", "\u0e33", "x" * 70, "日" * 40]
+
+
+@given(
+    st.lists(st.sampled_from(STRANGE), max_size=60).map("".join),
+    st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"]),
+    st.sampled_from([1, 4, 64]),
+)
+def test_around_changes_only_is_the_same(text: str, form: composition.Form, window: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(composition, "_WINDOW", window)
+        assert composition._normalize_windows(text, form) == composition._normalize_whole(text, form)
+
+
+def test_long_texts_are_normalized_quickly() -> None:
+    text = ("the quick brown fox " * 20 + "e\u0301 ") * 2000
+    started = time.perf_counter()
+    assert make("NFC").normalize(text) == text.replace("e\u0301", "é")
+    assert time.perf_counter() - started < 1
+    assert make("NFC").normalize("\ud800" + text).startswith("\ud800")
