@@ -25,7 +25,7 @@ def _environment(threads: int) -> dict[str, str]:
     """Give the worker the threads asked for, and the very package that runs here."""
     environment = {
         **os.environ,
-        # numpy's BLAS keeps threads that poll for a tenth of a second after the import: nobody here multiplies matrices.
+        # numpy's BLAS keeps threads that poll for a tenth of a second after the import
         "OPENBLAS_NUM_THREADS": "1",
         "RAYON_NUM_THREADS": str(threads),
         "OMP_NUM_THREADS": str(threads),
