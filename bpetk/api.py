@@ -2,29 +2,76 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from bpetk import machine
-from bpetk.corpus import Source, native_encoding, resolve
+from bpetk.corpus import PathInput, Source, native_encoding, resolve
 from bpetk.counting import Counted, count_documents, count_files, file_hashes
 from bpetk.errors import ConfigError, CorpusError, InputChangedWarning, SlowPathWarning, VocabularySizeWarning
-from bpetk.report import InputFile, TrainReport
+from bpetk.report import BYTE_LEVEL, SENTENCEPIECE, Algorithm, InputFile, TrainReport
 from bpetk.tokenizer import Tokenizer
 from bpetk.trainer import Clock, ProgressCallback, TrainerConfig, learn
 
+if TYPE_CHECKING:  # what SentencePiece's algorithm needs is imported with its first training
+    from bpetk.sp_trained import SentencePieceModel
+    from bpetk.sp_trainer import SpTraining
+
 MOST_THREADS = 256
+
+# Arguments of every training that SentencePiece has under another name, or not at all.
+ELSEWHERE = {
+    "scheme": "words are cut at white space, see split_by_whitespace, split_by_unicode_script and split_by_number",
+    "pattern": "words are cut at white space, see split_by_whitespace, split_by_unicode_script and split_by_number",
+    "special_tokens": "name them in control_symbols, or in user_defined_symbols if they stand in the text",
+    "min_frequency": "SentencePiece learns until the vocabulary is full, whatever the frequency",
+    "max_token_length": "set max_sentencepiece_length, in characters",
+    "alphabet": "set character_coverage and byte_fallback",
+}
+
+
+@overload
+def train(
+    paths: PathInput | Sequence[PathInput],
+    vocab_size: int,
+    *,
+    algorithm: Literal["byte-level-bpe"] = ...,
+    scheme: str | None = ...,
+    pattern: str | None = ...,
+    special_tokens: Sequence[str] = ...,
+    min_frequency: int = ...,
+    max_token_length: int | None = ...,
+    alphabet: Literal["bytes", "observed"] = ...,
+    encoding: str = ...,
+    threads: int = ...,
+    progress: ProgressCallback | None = ...,
+    hash_inputs: bool = ...,
+) -> Tokenizer: ...
+
+
+@overload
+def train(
+    paths: PathInput | Sequence[PathInput],
+    vocab_size: int,
+    *,
+    algorithm: Literal["sentencepiece-bpe"],
+    encoding: str = ...,
+    threads: int = ...,
+    progress: ProgressCallback | None = ...,
+    hash_inputs: bool = ...,
+    **options: Any,
+) -> SentencePieceModel: ...
 
 
 def train(
-    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    paths: PathInput | Sequence[PathInput],
     vocab_size: int,
     *,
-    scheme: str = "cl100k",
+    algorithm: Algorithm = BYTE_LEVEL,
+    scheme: str | None = None,
     pattern: str | None = None,
     special_tokens: Sequence[str] = (),
     min_frequency: int = 0,
@@ -34,11 +81,14 @@ def train(
     threads: int = 0,
     progress: ProgressCallback | None = None,
     hash_inputs: bool = False,
-) -> Tokenizer:
-    """Train a byte-level BPE tokenizer on text files.
+    **options: Any,
+) -> Tokenizer | SentencePieceModel:
+    """Train a tokenizer on text files.
 
-    The merges are those that HuggingFace ``tokenizers`` learns with ``BpeTrainer`` from the same files: each line,
-    with its line feed, is one text. They do not depend on ``threads``.
+    Byte-level BPE, the default: the merges are those that HuggingFace ``tokenizers`` learns with ``BpeTrainer`` from
+    the same files; each line, with its line feed, is one text. SentencePiece's BPE: the files are those that
+    ``sentencepiece`` writes, byte for byte; each line, without its line feed, is a sentence. Nothing depends on
+    ``threads``.
 
     Parameters
     ----------
@@ -47,9 +97,11 @@ def train(
         the text itself.
     vocab_size : int
         Number of ids, special tokens and the alphabet included.
-    scheme : str
-        How text is split into words: ``gpt2``, ``cl100k``, ``cl100k_tiktoken``, ``qwen2``, ``o200k``, ``whitespace``
-        (drops white space) or ``none``.
+    algorithm : {"byte-level-bpe", "sentencepiece-bpe"}
+        What to learn; the next six parameters are for the first alone.
+    scheme : str, optional
+        How text is split into words: ``gpt2``, ``cl100k`` (the default), ``cl100k_tiktoken``, ``qwen2``, ``o200k``,
+        ``whitespace`` (drops white space) or ``none``.
     pattern : str, optional
         A regular expression in Oniguruma's syntax instead of a scheme; much slower, which a warning says.
     special_tokens : sequence of str
@@ -68,10 +120,15 @@ def train(
         Called with a :class:`bpetk.Progress` a few times a second.
     hash_inputs : bool
         Put the SHA-256 of every file into the report (and so into the manifest).
+    **options
+        For ``"sentencepiece-bpe"``: the options of SentencePiece's trainer under its own names, but for ``input`` and
+        ``model_prefix``, and three of bpetk's own. ``normalizer_from``: a ``.model`` file to take the normalization
+        from, which otherwise needs the package ``sentencepiece``, but for ``identity``. ``keep_long_sentences``: skip
+        none for its length. ``seed``: of the sample that ``input_sentence_size`` asks for.
 
     Returns
     -------
-    Tokenizer
+    Tokenizer or SentencePieceModel
         Its ``train_report`` tells what was asked for and what came out.
 
     Raises
@@ -82,6 +139,8 @@ def train(
         The text is empty, not plain text, or not in the encoding (a :class:`ValueError`).
     CorpusFileError
         A file is missing or cannot be read (an :class:`OSError`).
+    MissingDependencyError
+        SentencePiece's normalization is needed and not installed (an :class:`ImportError`).
 
     Warns
     -----
@@ -89,6 +148,10 @@ def train(
         The text gives fewer tokens than asked for.
     SlowPathWarning
         A custom pattern is in use.
+    SkippedSentencesWarning, SampledSentencesWarning
+        Not all sentences were learned from.
+    InvalidTextWarning
+        A file is not UTF-8, which SentencePiece takes as it comes.
 
     Examples
     --------
@@ -98,9 +161,31 @@ def train(
     600
     >>> tok.decode(tok.encode("Hello, 世界"))
     'Hello, 世界'
+    >>> model = bpetk.train(
+    ...     "corpora/en.txt", 400, algorithm="sentencepiece-bpe", normalization_rule_name="identity", split_digits=True
+    ... )
+    >>> model.vocab_size
+    400
     """
+    given = _given(scheme, pattern, special_tokens, min_frequency, max_token_length, alphabet)
+    if _is_sentencepiece(algorithm, given, options):
+        return _train_sentencepiece(
+            paths,
+            vocab_size,
+            options,
+            encoding=encoding,
+            threads=threads,
+            progress=progress,
+            hash_inputs=hash_inputs,
+        )
     config = TrainerConfig(
-        vocab_size, scheme, pattern, _tokens(special_tokens), min_frequency, max_token_length, alphabet
+        vocab_size,
+        scheme or "cl100k",
+        pattern,
+        _tokens(special_tokens),
+        min_frequency,
+        max_token_length,
+        alphabet,
     )
     threads = _threads(threads)
     native_encoding(encoding)
@@ -129,11 +214,41 @@ def train(
     return Tokenizer(model, train_report=report)
 
 
+@overload
 def train_from_iterator(
     documents: Iterable[Any],
     vocab_size: int,
     *,
-    scheme: str = "cl100k",
+    algorithm: Literal["byte-level-bpe"] = ...,
+    scheme: str | None = ...,
+    pattern: str | None = ...,
+    special_tokens: Sequence[str] = ...,
+    min_frequency: int = ...,
+    max_token_length: int | None = ...,
+    alphabet: Literal["bytes", "observed"] = ...,
+    threads: int = ...,
+    progress: ProgressCallback | None = ...,
+) -> Tokenizer: ...
+
+
+@overload
+def train_from_iterator(
+    documents: Iterable[Any],
+    vocab_size: int,
+    *,
+    algorithm: Literal["sentencepiece-bpe"],
+    threads: int = ...,
+    progress: ProgressCallback | None = ...,
+    **options: Any,
+) -> SentencePieceModel: ...
+
+
+def train_from_iterator(
+    documents: Iterable[Any],
+    vocab_size: int,
+    *,
+    algorithm: Algorithm = BYTE_LEVEL,
+    scheme: str | None = None,
     pattern: str | None = None,
     special_tokens: Sequence[str] = (),
     min_frequency: int = 0,
@@ -141,11 +256,13 @@ def train_from_iterator(
     alphabet: Literal["bytes", "observed"] = "bytes",
     threads: int = 0,
     progress: ProgressCallback | None = None,
-) -> Tokenizer:
+    **options: Any,
+) -> Tokenizer | SentencePieceModel:
     """Train on ``str`` documents (or lists of them); each is one text, with its line feeds inside.
 
     A file and its lines as documents give the same tokenizer; a file and the whole of it as one document need not,
-    because white space at a line's end is then followed by the next line. HuggingFace's two ways differ the same.
+    because white space at a line's end is then followed by the next line. HuggingFace's two ways differ the same. For
+    SentencePiece a document is a sentence, ``str`` or UTF-8 ``bytes``; line feeds at its end are no part of it.
 
     Parameters are those of :func:`train`.
 
@@ -156,8 +273,20 @@ def train_from_iterator(
     >>> tok.merges[:2]
     [(b'w', b'e'), (b'l', b'o')]
     """
+    given = _given(scheme, pattern, special_tokens, min_frequency, max_token_length, alphabet)
+    if _is_sentencepiece(algorithm, given, options):
+        from bpetk.sp_trainer import train_on_sentences
+
+        training = _sp_training(vocab_size, options)
+        return train_on_sentences(documents, training, threads=_threads(threads), progress=progress)
     config = TrainerConfig(
-        vocab_size, scheme, pattern, _tokens(special_tokens), min_frequency, max_token_length, alphabet
+        vocab_size,
+        scheme or "cl100k",
+        pattern,
+        _tokens(special_tokens),
+        min_frequency,
+        max_token_length,
+        alphabet,
     )
     threads = _threads(threads)
     _announce(config)
@@ -179,6 +308,79 @@ def train_from_iterator(
     model, report = learn(counted, config, clock=clock, threads=threads, inputs=inputs, settings=settings)
     _warn_if_short(report)
     return Tokenizer(model, train_report=report)
+
+
+def _given(*values: Any) -> list[str]:
+    """Name the arguments that only byte-level training has and that are not left as they are."""
+    defaults = (None, None, (), 0, None, "bytes")
+    return [
+        name
+        for name, value, default in zip(ELSEWHERE, values, defaults, strict=True)
+        if (list(value) if isinstance(value, list | tuple) else value) != ([] if default == () else default)
+    ]
+
+
+def _is_sentencepiece(algorithm: str, given: Sequence[str], options: Mapping[str, Any]) -> bool:
+    """Whether that is the algorithm; refuse the other one's options."""
+    if algorithm == SENTENCEPIECE:
+        if given:
+            raise ConfigError(f"{given[0]} is not for algorithm={SENTENCEPIECE!r}: {ELSEWHERE[given[0]]}")
+        return True
+    if algorithm != BYTE_LEVEL:
+        raise ConfigError(f"algorithm must be {BYTE_LEVEL!r} or {SENTENCEPIECE!r}, got {algorithm!r}")
+    if options:
+        name = next(iter(options))
+        raise TypeError(
+            f"train() got an unexpected keyword argument {name!r}; options of SentencePiece need "
+            f"algorithm={SENTENCEPIECE!r}"
+        )
+    return False
+
+
+def _sp_training(vocab_size: int, options: dict[str, Any], files: Sequence[Source] = ()) -> SpTraining:
+    from bpetk.sp_trainer import SpTraining
+
+    own = {
+        name: options.pop(name)
+        for name in ("normalizer_from", "keep_long_sentences", "seed")
+        if name in options
+    }
+    for name, why in {
+        "input": "the text is the first argument",
+        "model_prefix": "save() is given the path",
+        "vocab_size": "it is an argument of its own",
+    }.items():
+        if name in options:
+            raise ConfigError(f"{name} is not an option here: {why}")
+    # Standard input has no name that the reference could be given.
+    if files and all(source.path is not None for source in files):
+        options["input"] = [source.name for source in files]
+    if isinstance(vocab_size, bool) or not isinstance(vocab_size, int):
+        raise ConfigError(f"vocab_size must be a whole number, got {vocab_size!r}")
+    return SpTraining.of({"vocab_size": vocab_size, **options}, **own)
+
+
+def _train_sentencepiece(
+    paths: PathInput | Sequence[PathInput],
+    vocab_size: int,
+    options: dict[str, Any],
+    *,
+    encoding: str,
+    threads: int,
+    progress: ProgressCallback | None,
+    hash_inputs: bool,
+) -> SentencePieceModel:
+    from bpetk.sp_trainer import train_on_files
+
+    threads = _threads(threads)
+    native_encoding(encoding)
+    sources = resolve(paths)
+    training = _sp_training(vocab_size, options, sources)
+    hashes = _Hashes(sources if hash_inputs else ())
+    model = train_on_files(
+        sources, training, encoding=encoding, threads=threads, progress=progress, beside=hashes
+    )
+    return model.with_report(hashes.into(model.train_report))
 
 
 def _tokens(tokens: Sequence[str]) -> tuple[str, ...]:
@@ -230,8 +432,9 @@ class _Hashes:
             self.thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.stopping.set()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.stopping.set()
         if self.sources:
             self.thread.join()
 

@@ -287,6 +287,23 @@ class Transcoder:
             return self._lines + 1
 
 
+class BadLine(Exception):
+    """A line that is not as it has to be; ``offset`` is where it begins, in bytes from where reading began."""
+
+    def __init__(self, offset: int, what: str) -> None:
+        super().__init__(what)
+        self.offset = offset
+
+
+def bad_line(source: Source, offset: int, what: str) -> CorpusError:
+    """Make the error for the line that begins at ``offset``."""
+    where = f"byte offset {offset:,}"
+    if source.size is not None:
+        with source.open() as file:
+            where = f"line {_line_number(file, offset):,}, {where}"
+    return CorpusError(f"{source.name}: {where}: {what}")
+
+
 def invalid_utf8(source: Source, offset: int, context: bytes) -> InvalidEncodingError:
     """Make the error for bytes that are not UTF-8 at ``offset``; ``context`` is the text from there on."""
     shown = " ".join(f"{b:02X}" for b in context[:4])

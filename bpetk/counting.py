@@ -8,14 +8,16 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from bpetk._counter import CountWorker, InvalidUtf8, WordCounts, combine
 from bpetk._scanner import find_safe_cut
 from bpetk.corpus import (
+    BadLine,
     Range,
     Source,
     Transcoder,
+    bad_line,
     document_bytes,
     invalid_utf8,
     native_encoding,
@@ -57,6 +59,28 @@ def _as_corpus_error() -> Iterator[None]:
         raise CorpusError(str(error)) from error
 
 
+Chunk = bytearray | bytes
+Batch = list[bytes]
+
+
+class Feeder(Protocol):
+    """What a thread does with text; ``bytes`` is how much it has had."""
+
+    worker: CountWorker
+    bytes: int
+    buffer: bytearray  # for what is read, of a file
+
+    @property
+    def enough(self) -> bool:
+        """Whether no more text is wanted."""
+
+    def chunk(self, data: Chunk, stop: int, *, final: bool) -> int:
+        """Take ``data[:stop]``, if ``final`` to its end; return how much was taken, the rest comes again."""
+
+    def documents(self, batch: Batch) -> None:
+        """Take documents."""
+
+
 class _Feeder:
     """One thread's worker; knows whether pretokens come from the native scanner or from a custom pattern."""
 
@@ -66,6 +90,10 @@ class _Feeder:
         self.worker = CountWorker("none" if pattern else scheme.name, lines=lines)
         self.bytes = 0
         self.buffer = bytearray(CHUNK)
+
+    @property
+    def enough(self) -> bool:
+        return False
 
     def chunk(self, data: bytearray | bytes, stop: int, *, final: bool) -> int:
         if self.pattern is None:
@@ -105,25 +133,26 @@ def _lines(text: str) -> Iterator[str]:
         start = end
 
 
-class _Team:
+class Team:
     """Threads with a common fate: the first failure, in the order of the text, stops all and is raised."""
 
-    def __init__(self, feeders: Sequence[_Feeder], watcher: Watcher | None) -> None:
+    def __init__(self, feeders: Sequence[Feeder], watcher: Watcher | None) -> None:
         self.feeders = feeders
         self.watcher = watcher
         self.failures: dict[int, BaseException] = {}
         self.stopping = threading.Event()
 
     def report(self) -> None:
+        """Tell the watcher how far all are."""
         if self.watcher:
             self.watcher(sum(f.bytes for f in self.feeders), sum(f.worker.distinct for f in self.feeders))
 
-    def run(self, job: Callable[[_Feeder], None], lead: Callable[[], None] | None = None) -> None:
+    def run(self, job: Callable[[Feeder], None], lead: Callable[[], None] | None = None) -> None:
         """Run ``job`` on every feeder; the calling thread takes the first, or runs ``lead``."""
         others = self.feeders if lead else self.feeders[1:]
         ended = threading.Semaphore(0)
 
-        def body(feeder: _Feeder) -> None:
+        def body(feeder: Feeder) -> None:
             try:
                 job(feeder)
             finally:
@@ -152,13 +181,14 @@ class _Team:
             raise self.failures[min(self.failures)]
 
     def finish(self) -> Counted:
+        """Join what the threads have counted."""
         size = sum(feeder.bytes for feeder in self.feeders)
         workers = [feeder.worker for feeder in self.feeders]
         pretokens = sum(worker.pretokens for worker in workers)
         return Counted(combine(workers, len(workers)), size, pretokens)
 
 
-def _make_team(scheme: Scheme, threads: int, watcher: Watcher | None, *, lines: bool) -> _Team:
+def _make_team(scheme: Scheme, threads: int, watcher: Watcher | None, *, lines: bool) -> tuple[Team, bool]:
     pattern = None
     if scheme.name == "custom" and scheme.pattern is not None:
         # Brings numpy and regex, which named schemes do not need.
@@ -167,7 +197,8 @@ def _make_team(scheme: Scheme, threads: int, watcher: Watcher | None, *, lines: 
         pattern = compile_pattern(scheme.pattern)
     # The pattern engine holds the interpreter lock: more threads would only take turns.
     threads = 1 if pattern else max(1, threads)
-    return _Team([_Feeder(scheme, pattern, lines=lines) for _ in range(threads)], watcher)
+    feeders = [_Feeder(scheme, pattern, lines=lines) for _ in range(threads)]
+    return Team(feeders, watcher), pattern is None
 
 
 def count_files(
@@ -182,29 +213,34 @@ def count_files(
 
     ``bytes`` of the result are those of the text as UTF-8.
     """
-    team = _make_team(scheme, threads, watcher, lines=True)
+    team, can_cut = _make_team(scheme, threads, watcher, lines=True)
+    # Custom patterns may look beyond any cut inside a line.
+    feed_files(team, sources, encoding, (lambda w: find_safe_cut(w, scheme.name)) if can_cut else None)
+    return team.finish()
+
+
+def feed_files(
+    team: Team, sources: Sequence[Source], encoding: str, find_cut: Callable[[bytes], int] | None = None
+) -> None:
+    """Feed the text of files to a team; a file is cut after line ends, and where ``find_cut`` says (`plan`)."""
     native = native_encoding(encoding)
     if native:
-        # Custom patterns may look beyond any cut inside a line.
-        can_cut = team.feeders[0].pattern is None
-        ranges = plan(
-            sources, threads * UNITS, (lambda w: find_safe_cut(w, scheme.name)) if can_cut else lambda _: 0
-        )
+        ranges = plan(sources, len(team.feeders) * UNITS, find_cut or (lambda _: 0))
     else:
         ranges = [Range(source, 0, None) for source in sources]
     order = iter(enumerate(ranges))
     lock = threading.Lock()
 
-    def job(feeder: _Feeder) -> None:
+    def job(feeder: Feeder) -> None:
         lead = threading.current_thread() is threading.main_thread()
-        while not team.stopping.is_set():
+        while not (team.stopping.is_set() or feeder.enough):
             with lock:
                 number, part = next(order, (-1, None))
             if part is None:
                 return
             try:
                 for _ in _feed_range(feeder, part, None if native else encoding):
-                    if team.stopping.is_set() and not team.failures:
+                    if feeder.enough or (team.stopping.is_set() and not team.failures):
                         return
                     if lead or feeder is team.feeders[0]:
                         team.report()
@@ -213,10 +249,9 @@ def count_files(
                 team.stopping.set()
 
     team.run(job)
-    return team.finish()
 
 
-def _feed_range(feeder: _Feeder, part: Range, encoding: str | None) -> Iterator[None]:
+def _feed_range(feeder: Feeder, part: Range, encoding: str | None) -> Iterator[None]:
     """Count one range; yields after every chunk."""
     source = part.source
     file = source.open()
@@ -233,7 +268,7 @@ def _feed_range(feeder: _Feeder, part: Range, encoding: str | None) -> Iterator[
             file.close()
 
 
-def _feed_file(feeder: _Feeder, part: Range, file: BinaryIO | Transcoder) -> Iterator[None]:
+def _feed_file(feeder: Feeder, part: Range, file: BinaryIO | Transcoder) -> Iterator[None]:
     buffer = feeder.buffer
     held = 0  # bytes at the start of the buffer that wait for what follows them
     at = part.begin  # where the buffer starts, in bytes of UTF-8
@@ -273,6 +308,8 @@ def _feed_file(feeder: _Feeder, part: Range, file: BinaryIO | Transcoder) -> Ite
             raise invalid_utf8(
                 part.source, at + error.offset, bytes(buffer[error.offset : min(error.offset + 4, held)])
             ) from None
+        except BadLine as error:
+            raise bad_line(part.source, at + error.offset, str(error)) from None
         feeder.bytes += done
         at += done
         buffer[: held - done] = buffer[done:held]
@@ -284,17 +321,25 @@ def count_documents(
     documents: Iterable[object], scheme: Scheme, *, threads: int = 1, watcher: Watcher | None = None
 ) -> Counted:
     """Count the pretokens of ``str`` documents; a document is one text, its line feeds are characters like others."""
-    team = _make_team(scheme, threads, watcher, lines=False)
-    cut = (lambda w: find_safe_cut(w, scheme.name)) if team.feeders[0].pattern is None else (lambda _: 0)
-    batches = _batches(_pieces(document_bytes(documents), cut))
+    team, can_cut = _make_team(scheme, threads, watcher, lines=False)
+    cut = (lambda w: find_safe_cut(w, scheme.name)) if can_cut else (lambda _: 0)
+    feed_documents(team, _pieces(document_bytes(documents), cut))
+    return team.finish()
+
+
+def feed_documents(team: Team, documents: Iterable[bytes]) -> None:
+    """Feed documents to a team, each to one of its threads."""
+    batches = _batches(documents)
     if len(team.feeders) == 1:
         for batch in batches:
             team.feeders[0].documents(batch)
             team.report()
-        return team.finish()
+            if team.feeders[0].enough:
+                break
+        return
     waiting: queue.Queue[list[bytes] | None] = queue.Queue(maxsize=2 * len(team.feeders))
 
-    def job(feeder: _Feeder) -> None:
+    def job(feeder: Feeder) -> None:
         while not team.stopping.is_set():
             try:
                 batch = waiting.get(timeout=0.1)
@@ -324,7 +369,6 @@ def count_documents(
             put(None)
 
     team.run(job, lead)
-    return team.finish()
 
 
 def _pieces(documents: Iterable[bytes], cut: Callable[[bytes], int]) -> Iterator[bytes]:
@@ -341,7 +385,7 @@ def _pieces(documents: Iterable[bytes], cut: Callable[[bytes], int]) -> Iterator
         yield document[start:] if start else document
 
 
-def _batches(documents: Iterator[bytes]) -> Iterator[list[bytes]]:
+def _batches(documents: Iterable[bytes]) -> Iterator[list[bytes]]:
     batch: list[bytes] = []
     size = 0
     for document in documents:

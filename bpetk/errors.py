@@ -55,5 +55,17 @@ class SlowPathWarning(UserWarning):
     """A custom pattern runs on the ``regex`` package, one to two orders slower than the named schemes."""
 
 
+class SkippedSentencesWarning(UserWarning):
+    """SentencePiece's rules leave sentences out of the training; the message says how many and why."""
+
+
+class SampledSentencesWarning(UserWarning):
+    """Sentences were drawn at random, so the result cannot be that of the reference, which draws others each time."""
+
+
+class InvalidTextWarning(UserWarning):
+    """A file is not UTF-8, and SentencePiece's trainer takes what is not for U+FFFD instead of refusing it."""
+
+
 class InputChangedWarning(UserWarning):
     """An input changed or vanished while it was in use; the result is of what was read."""

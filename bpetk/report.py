@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any, Literal
 
+Algorithm = Literal["byte-level-bpe", "sentencepiece-bpe"]
+BYTE_LEVEL: Literal["byte-level-bpe"] = "byte-level-bpe"
+SENTENCEPIECE: Literal["sentencepiece-bpe"] = "sentencepiece-bpe"
+
 Stage = Literal["count", "sort", "merge"]
 StopReason = Literal["vocab_size", "no_more_pairs", "min_frequency"]
 
@@ -68,6 +72,10 @@ class TrainReport:
     by which merges were chosen (in a run such as ``aaa`` a pair counts twice and is applied once).
     ``scripts`` has the keys ``han`` (words with a character of U+4000..9FFF), ``latin`` (other words with an ASCII
     letter) and ``other``.
+
+    ``initial_tokens`` are the tokens of the text before the first merge, None: as many as it has bytes. SentencePiece's
+    algorithm alone has ``sentences`` (that were taken), ``skipped`` (how many were not, by reason) and no ``scripts``;
+    its text is the normalized one, and a character that is no piece counts as one token.
     """
 
     requested_vocab_size: int
@@ -88,6 +96,10 @@ class TrainReport:
     counts: Sequence[int] = field(repr=False)
     applied: Sequence[int] = field(repr=False)
     sizes: Sequence[int] = field(repr=False)
+    algorithm: Algorithm = BYTE_LEVEL
+    initial_tokens: int | None = None
+    sentences: int | None = None
+    skipped: dict[str, int] = field(default_factory=dict)
 
     @property
     def merges(self) -> int:
@@ -97,7 +109,11 @@ class TrainReport:
     @property
     def tokens(self) -> int:
         """Tokens of the training text under the finished tokenizer."""
-        return self.corpus_bytes - sum(self.applied)
+        return self._unmerged - sum(self.applied)
+
+    @property
+    def _unmerged(self) -> int:
+        return self.corpus_bytes if self.initial_tokens is None else self.initial_tokens
 
     @property
     def bytes_per_token(self) -> float:
@@ -115,7 +131,7 @@ class TrainReport:
         Exact, since a prefix of the merge list is the smaller tokenizer. Sizes below the alphabet count as the
         alphabet, sizes above the vocabulary as the whole of it.
         """
-        return self.corpus_bytes - sum(self.applied[: self._merges_at(vocab_size)])
+        return self._unmerged - sum(self.applied[: self._merges_at(vocab_size)])
 
     def _merges_at(self, vocab_size: int) -> int:
         """Count the merges after which a training with this size stops: at the first that reaches it."""
@@ -133,8 +149,11 @@ class TrainReport:
         out = []
         for size in sorted(wanted):
             merges = self._merges_at(size)
-            out.append((size, self.corpus_bytes - (saved[merges - 1] if merges else 0)))
+            out.append((size, self._unmerged - (saved[merges - 1] if merges else 0)))
         return out
+
+    def _of_sentences(self) -> dict[str, Any]:
+        return {"algorithm": self.algorithm, "sentences": self.sentences, "skipped": dict(self.skipped)}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; times are under ``timing`` alone."""
@@ -161,6 +180,7 @@ class TrainReport:
             },
             "curve": [list(point) for point in self.curve()],
             "inputs": [{"name": f.name, "bytes": f.bytes, "sha256": f.sha256} for f in self.inputs],
+            **({} if self.sentences is None else self._of_sentences()),
             "config": dict(self.config),
             "timing": {
                 "peak_rss_bytes": self.peak_rss_bytes,

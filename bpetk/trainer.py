@@ -5,7 +5,8 @@ from __future__ import annotations
 import array
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -172,7 +173,18 @@ def _interruptible(loop: MergeLoop, call: Callable[[], Any], big: bool) -> Any:
     return outcome[0]
 
 
-def _run(loop: MergeLoop, counted: Counted, clock: Clock, merges: int) -> None:
+@contextmanager
+def threads_can_start(threads: int) -> Iterator[None]:
+    """Say what to do when a native call cannot start its threads."""
+    try:
+        yield
+    except RuntimeError as error:  # of the C++ library
+        raise BpetkError(
+            f"cannot start {threads} threads ({error}): ask for fewer with threads= or -j"
+        ) from error
+
+
+def run_loop(loop: MergeLoop, counted: Counted, clock: Clock, merges: int) -> None:
     """Run the loop to its end and tell the clock how far it is."""
     big = counted.bytes > BIG
     _interruptible(loop, loop.lay_out, big)
@@ -212,7 +224,7 @@ def learn(
     alphabet = bytes(range(256)) if config.alphabet == "bytes" else words.observed_bytes()
     config.check_size(alphabet)
     byte_ids, strings = config.initial_ids(alphabet)
-    try:
+    with threads_can_start(threads):
         loop = MergeLoop(
             words,
             byte_ids=byte_ids,
@@ -224,12 +236,8 @@ def learn(
             threads=threads,
             **(tuning or {}),
         )
-    except RuntimeError as error:  # of the C++ library, when a thread cannot be started
-        raise BpetkError(
-            f"cannot start {threads} threads ({error}): ask for fewer with threads= or -j"
-        ) from error
     try:
-        _run(loop, counted, clock, max(0, config.vocab_size - len(strings)))
+        run_loop(loop, counted, clock, max(0, config.vocab_size - len(strings)))
     except OverflowError as error:
         raise CorpusError(str(error)) from error
     if loop.stop is None or loop.stop == "string_made_twice":

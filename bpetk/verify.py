@@ -18,13 +18,14 @@ from bpetk.pretokenizers import Scheme, custom_scheme, get_scheme
 from bpetk.probe import first_unequal, text_batches
 from bpetk.readable import readable, readable_pair
 from bpetk.reference_libraries import Reference, load_reference
+from bpetk.report import BYTE_LEVEL, SENTENCEPIECE, Algorithm
 from bpetk.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as HfTokenizer
     from tokenizers.trainers import BpeTrainer
 
-REFERENCES = ("hf",)
+REFERENCES = ("hf", "sentencepiece")
 _AROUND = 5  # tokens shown before and after a difference
 
 
@@ -32,7 +33,8 @@ _AROUND = 5  # tokens shown before and after a difference
 class VerifyResult:
     """Outcome of a comparison.
 
-    ``compared`` is the number of merges found equal, ``first_difference`` one line for people, or None.
+    ``compared`` is the number of merges found equal, for SentencePiece of pieces; ``first_difference`` one line for
+    people, or None.
     """
 
     identical: bool
@@ -162,8 +164,9 @@ def verify_train(
     paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     vocab_size: int,
     *,
-    against: Literal["hf"] = "hf",
-    scheme: str = "cl100k",
+    against: Literal["hf", "sentencepiece"] | None = None,
+    algorithm: Algorithm | None = None,
+    scheme: str | None = None,
     pattern: str | None = None,
     special_tokens: Sequence[str] = (),
     min_frequency: int = 0,
@@ -171,6 +174,7 @@ def verify_train(
     alphabet: Literal["bytes", "observed"] = "bytes",
     encoding: str = "utf-8",
     threads: int = 0,
+    **sentencepiece_options: Any,
 ) -> VerifyResult:
     r"""Train with bpetk and with a reference library on the same text, and compare what they learned.
 
@@ -178,17 +182,20 @@ def verify_train(
     ----------
     paths
         Files, folders or globs, as in ``bpetk.train``; standard input cannot be used, since it is read twice.
-    vocab_size, scheme, pattern, special_tokens, min_frequency, max_token_length, alphabet, encoding, threads
+    vocab_size, encoding, threads, **sentencepiece_options
+    algorithm, scheme, pattern, special_tokens, min_frequency, max_token_length, alphabet
         As in ``bpetk.train``. The reference takes its number of threads from its own environment variable
         ``RAYON_NUM_THREADS``.
     against
         ``"hf"``: `tokenizers`' ``BpeTrainer``. It counts pairs in 32 bits, so on text with more than 2**31
-        or more of one pair it is the reference that is wrong.
+        or more of one pair it is the reference that is wrong. ``"sentencepiece"``: its trainer, for
+        ``"sentencepiece-bpe"``. Default: as the algorithm says, and the other way round.
 
     Returns
     -------
     VerifyResult
-        Whether merges, vocabulary and added tokens are equal, in order, and the first difference.
+        Whether merges, vocabulary and added tokens are equal, in order (for SentencePiece, whether both files are
+        equal byte for byte), and the first difference.
 
     Raises
     ------
@@ -205,20 +212,34 @@ def verify_train(
     >>> verify_train(text, 270).identical
     True
     """
-    if against not in REFERENCES:
-        raise ConfigError(f"unknown reference {against!r}; known are {', '.join(REFERENCES)}")
+    is_sentencepiece = _is_sentencepiece(against, algorithm)
     files = resolve(paths)
     for source in files:
         if source.size is None:
             raise ConfigError(
                 f"{source.name!r} can be read only once, and the text is needed twice: save it to a file"
             )
+    if is_sentencepiece:
+        byte_level = {
+            "scheme": scheme,
+            "pattern": pattern,
+            "special_tokens": special_tokens,
+            "min_frequency": min_frequency,
+            "max_token_length": max_token_length,
+            "alphabet": alphabet,
+        }
+        values = {"encoding": encoding, "threads": threads, **byte_level, **sentencepiece_options}
+        return _verify_sentencepiece([source.name for source in files], vocab_size, values)
+    if sentencepiece_options:
+        name = next(iter(sentencepiece_options))
+        raise TypeError(f"verify_train() got an unexpected keyword argument {name!r}")
     options: dict[str, Any] = {
         "special_tokens": tuple(special_tokens),
         "min_frequency": min_frequency,
         "max_token_length": max_token_length,
         "alphabet": alphabet,
     }
+    scheme = scheme or "cl100k"
     rule = get_scheme(scheme) if pattern is None else custom_scheme(pattern)
     reference, trainer = hf_pipeline(rule, vocab_size, **options)
     names = [source.name for source in files]
@@ -239,6 +260,27 @@ def verify_train(
         ours=f"bpetk {version('bpetk')}",
         theirs=f"tokenizers {version('tokenizers')}",
     )
+
+
+def _is_sentencepiece(against: str | None, algorithm: str | None) -> bool:
+    """Whether it is SentencePiece's trainer that is compared with; refuse a reference that trains otherwise."""
+    if against is not None and against not in REFERENCES:
+        raise ConfigError(f"unknown reference {against!r}; known are {', '.join(REFERENCES)}")
+    if algorithm not in (None, BYTE_LEVEL, SENTENCEPIECE):
+        raise ConfigError(f"algorithm must be {BYTE_LEVEL!r} or {SENTENCEPIECE!r}, got {algorithm!r}")
+    if against is None:
+        return algorithm == SENTENCEPIECE
+    if algorithm is not None and (against == "sentencepiece") != (algorithm == SENTENCEPIECE):
+        raise ConfigError(f"{against!r} does not train {algorithm!r}: leave one of the two out")
+    return against == "sentencepiece"
+
+
+def _verify_sentencepiece(names: Sequence[str], vocab_size: int, options: dict[str, Any]) -> VerifyResult:
+    from bpetk import sp_verify
+
+    model, difference, same = sp_verify.train_both(names, vocab_size, options)
+    ours, theirs = sp_verify.versions()
+    return VerifyResult(difference is None, same, model.vocab_size, difference, ours, theirs)
 
 
 def _lines(names: Sequence[str], encoding: str) -> Iterator[str]:

@@ -1,9 +1,10 @@
-"""Random configurations of SentencePiece's BPE training, random corpora for them, and training by library and twin."""
+"""Random configurations of SentencePiece's BPE training, random corpora for them, and training by all that can."""
 
 from __future__ import annotations
 
 import io
 import random
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
@@ -136,6 +137,25 @@ def train_library(case: Case, folder: Path | None = None) -> tuple[bytes, str | 
     where = file_arguments(folder)
     Path(where["input"]).write_bytes(b"".join(line + b"\n" for line in case.lines))
     train(**where, minloglevel=4, **case.options)
+    model = Path(where["model_prefix"] + ".model").read_bytes()
+    return model, Path(where["model_prefix"] + ".vocab").read_bytes().decode()
+
+
+def train_package(case: Case, folder: Path | None = None) -> tuple[bytes, str | None]:
+    """Train as `train_library` does, with the package."""
+    from bpetk.interop.sentencepiece import train
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of skipped sentences, of small vocabularies
+        if folder is None:
+            buffer = io.BytesIO()
+            train(
+                sentence_iterator=iter(case.lines), model_writer=buffer, **{"minloglevel": 4, **case.options}
+            )
+            return buffer.getvalue(), None
+        where = file_arguments(folder)
+        Path(where["input"]).write_bytes(b"".join(line + b"\n" for line in case.lines))
+        train(**where, **{"minloglevel": 4, **case.options})
     model = Path(where["model_prefix"] + ".model").read_bytes()
     return model, Path(where["model_prefix"] + ".vocab").read_bytes().decode()
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import bpetk
 from bpetk.benchmark.corpus_facts import describe_corpus, describe_machine
-from bpetk.benchmark.peers import PEERS, Contender, Job
+from bpetk.benchmark.peers import PEERS, Contender, Job, peers_of
 from bpetk.benchmark.process import WorkerError, run_process
 from bpetk.benchmark.results import BenchmarkResult, Entry, Measurement, TrainEntry
 from bpetk.corpus import PathInput
@@ -17,6 +17,7 @@ from bpetk.errors import ConfigError
 from bpetk.machine import available_cpus
 from bpetk.pretokenizers import get_scheme
 from bpetk.readable import readable_pair
+from bpetk.report import BYTE_LEVEL, SENTENCEPIECE, Algorithm
 
 P = TypeVar("P", bound=Contender)
 E = TypeVar("E", bound=Entry)
@@ -123,14 +124,36 @@ def compare_merges(ours: str, theirs: str) -> str | None:
     return None
 
 
-def _judge(entry: TrainEntry, measured: Measurement, merges: Path | None, ours: str | None) -> None:
+def compare_pieces(ours: str, theirs: str) -> str | None:
+    """Compare two models of SentencePiece's kind, as rows in hexadecimal; say what differs first."""
+
+    def shown(line: str) -> str:
+        text, rest = (bytes.fromhex(part).decode() for part in line.split(" "))
+        return f"{text!r} {rest}"
+
+    a, b = ours.splitlines(), theirs.splitlines()
+    for at, (left, right) in enumerate(zip(a[:-1], b[:-1], strict=False)):
+        if left != right:
+            return f"piece {at:,} (the first is 0): bpetk has {shown(left)}, this trainer {shown(right)}"
+    if len(a) != len(b):
+        return f"bpetk has {len(a) - 1:,} pieces, this trainer {len(b) - 1:,}"
+    return None if a == b else "the pieces are equal, but not the files"
+
+
+def _judge(
+    entry: TrainEntry,
+    measured: Measurement,
+    merges: Path | None,
+    ours: str | None,
+    compare: Callable[[str, str], str | None],
+) -> None:
     """Record equality: with ours once, and with itself in every round. ``ours`` is None for our own entry."""
     if not entry.peer.exact or merges is None:
         return
     if measured.merges_sha256 != entry.measurements[0].merges_sha256:
         entry.equality, entry.problem = "different", f"round {measured.round} gave other merges than round 1"
     elif entry.equality is None and ours is not None:
-        entry.problem = compare_merges(ours, merges.read_text(encoding="ascii"))
+        entry.problem = compare(ours, merges.read_text(encoding="ascii"))
         entry.equality = "equal" if entry.problem is None else "different"
 
 
@@ -138,8 +161,10 @@ def run_train_benchmark(
     paths: PathInput | Sequence[PathInput],
     vocab_size: int,
     *,
-    against: Sequence[str] = ("hf", "gigabpe", "rustbpe", "sentencepiece"),
+    against: Sequence[str] | None = None,
+    algorithm: Algorithm = BYTE_LEVEL,
     scheme: str = "gpt2",
+    settings: Mapping[str, str] | None = None,
     threads: int = 0,
     rounds: int = 5,
     timeout: float | None = None,
@@ -156,9 +181,13 @@ def run_train_benchmark(
         Entries of the vocabulary, the 256 bytes included.
     against
         Names of trainers, each optionally with its own number of threads: ``"hf"``, ``"bpetk@1"``. Those
-        that are not installed or do not know the scheme are skipped, and named in the result.
+        that are not installed or do not know the scheme are skipped, and named in the result. None: all.
+    algorithm
+        As in ``bpetk.train``; of ``"sentencepiece-bpe"`` the only peer is the library.
     scheme
-        A named scheme; ``"gpt2"`` is the one that all peers know.
+        A named scheme; ``"gpt2"`` is the one that all peers know. Not for SentencePiece.
+    settings
+        Options of SentencePiece's trainer, for all peers.
     threads
         Threads for every trainer that has no number of its own; 0 is all cores.
     rounds
@@ -181,10 +210,15 @@ def run_train_benchmark(
     CorpusError, CorpusFileError
         If the text cannot be read.
     """
+    peers, pieces = peers_of(algorithm), algorithm == SENTENCEPIECE
+    if settings and not pieces:
+        raise ConfigError("settings are for algorithm='sentencepiece-bpe'")
     get_scheme(scheme)
     check_rounds(rounds)
+    if against is None:
+        against = [name for name in peers if name != "bpetk"]
     entries, skipped = choose(
-        against, PEERS, threads or available_cpus(), TrainEntry, lambda peer: peer.refuse(scheme)
+        against, peers, threads or available_cpus(), TrainEntry, lambda peer: peer.refuse(scheme)
     )
     corpus, missing = describe_corpus(paths)
     files = tuple(file.path for file in corpus.files)
@@ -194,15 +228,28 @@ def run_train_benchmark(
 
         def measure(entry: TrainEntry, turn: int) -> Measurement:
             nonlocal ours
-            job = Job(entry.peer.name, files, vocab_size, scheme, entry.threads, missing)
+            job = Job(
+                entry.peer.name, files, vocab_size, scheme, entry.threads, missing, algorithm, settings or {}
+            )
             numbers, merges = run_worker(job, Path(name), timeout)
             measured = Measurement(turn, **numbers)
             entry.measurements.append(measured)
-            _judge(entry, measured, merges, None if entry is entries[0] else ours)
+            compare = compare_pieces if pieces else compare_merges
+            _judge(entry, measured, merges, None if entry is entries[0] else ours, compare)
             if entry is entries[0] and merges is not None:
                 ours = merges.read_text(encoding="ascii")
             return measured
 
         # In the first round ours is first, so that peers can be compared with it.
         run_rounds(entries, rounds, measure, progress)
-    return BenchmarkResult(vocab_size, scheme, rounds, corpus, describe_machine(), tuple(entries), skipped)
+    return BenchmarkResult(
+        vocab_size,
+        "" if pieces else scheme,
+        rounds,
+        corpus,
+        describe_machine(),
+        tuple(entries),
+        skipped,
+        algorithm,
+        settings or {},
+    )

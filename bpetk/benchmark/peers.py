@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import bpetk
 from bpetk.alphabet import from_byte_level
 from bpetk.pretokenizers import get_scheme
+from bpetk.report import BYTE_LEVEL, SENTENCEPIECE, Algorithm
 from bpetk.verify import hf_pipeline
 
 Merges = list[tuple[bytes, bytes]]
@@ -20,7 +22,10 @@ Merges = list[tuple[bytes, bytes]]
 
 @dataclass(frozen=True)
 class Job:
-    """One training to measure; ``missing_bytes`` is how many of the 256 byte values the files lack."""
+    """One training to measure.
+
+    ``missing_bytes`` is how many of the 256 byte values the files lack; ``settings`` are options of SentencePiece.
+    """
 
     peer: str
     files: tuple[str, ...]
@@ -28,6 +33,8 @@ class Job:
     scheme: str
     threads: int
     missing_bytes: int = 0
+    algorithm: Algorithm = BYTE_LEVEL
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,8 @@ class Peer(Contender):
 
     ``prepare`` imports and configures and returns the call that is timed, which reads the files and trains;
     ``merges`` takes the result of that call apart when the clock has stopped. Where ``exact``, the peer
-    claims the merges of Hugging Face's trainer, as bpetk does, and the harness checks that they are equal.
+    claims the merges of the reference's trainer, as bpetk does, and the harness checks that they are equal. Of
+    SentencePiece's algorithm they are pieces, each with score and type, and at last the hash of the file.
     """
 
     prepare: Callable[[Job], Callable[[], Any]]
@@ -134,6 +142,39 @@ def _sentencepiece(job: Job) -> Callable[[], Any]:
     return run
 
 
+def _piece_options(job: Job) -> dict[str, Any]:
+    """Give the options of SentencePiece's algorithm; the threads too, since the file says them."""
+    return {"num_threads": job.threads, **job.settings}
+
+
+def _bpetk_pieces(job: Job) -> Callable[[], Any]:
+    # The text of the file is made inside the time, as the library does it.
+    return lambda: bpetk.train(
+        job.files, job.vocab_size, algorithm=SENTENCEPIECE, threads=job.threads, **_piece_options(job)
+    ).to_bytes()
+
+
+def _sentencepiece_pieces(job: Job) -> Callable[[], Any]:
+    trainer = import_module("sentencepiece").SentencePieceTrainer
+    options = {"model_type": "bpe", "vocab_size": job.vocab_size, "minloglevel": 4, **_piece_options(job)}
+
+    def run() -> bytes:
+        model = io.BytesIO()
+        trainer.train(input=list(job.files), model_writer=model, **options)
+        return model.getvalue()
+
+    return run
+
+
+def piece_rows(model: bytes) -> Merges:
+    """Take a model apart."""
+    from bpetk.interop.sentencepiece_model import read_model
+
+    pieces = read_model(model, "the model").pieces
+    rows = [(piece.text.encode(), repr((piece.score, piece.type.name)).encode()) for piece in pieces]
+    return [*rows, (b"", hashlib.sha256(model).digest())]
+
+
 def _only_gpt2(scheme: str) -> str | None:
     return None if scheme == "gpt2" else f"it cuts text by GPT-2's rule only, not by {scheme}"
 
@@ -156,3 +197,16 @@ PEERS: dict[str, Peer] = {
         Peer("sentencepiece", "sentencepiece", False, "characters, its own cuts", _sentencepiece),
     )
 }
+
+SP_PEERS: dict[str, Peer] = {
+    peer.name: peer
+    for peer in (
+        Peer("bpetk", "bpetk", True, "", _bpetk_pieces, piece_rows),
+        Peer("sentencepiece", "sentencepiece", True, "", _sentencepiece_pieces, piece_rows),
+    )
+}
+
+
+def peers_of(algorithm: str) -> dict[str, Peer]:
+    """Give the trainers of an algorithm."""
+    return SP_PEERS if algorithm == SENTENCEPIECE else PEERS

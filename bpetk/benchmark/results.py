@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any, ClassVar
 
 from bpetk.benchmark.corpus_facts import CorpusFacts
 from bpetk.benchmark.peers import Contender
+from bpetk.report import BYTE_LEVEL, Algorithm
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,10 @@ class TrainEntry(Entry):
 
 @dataclass(frozen=True)
 class BenchmarkResult:
-    """All measurements of a run; the first entry is bpetk."""
+    """All measurements of a run; the first entry is bpetk.
+
+    ``scheme`` is empty for SentencePiece's algorithm, which alone has ``settings``.
+    """
 
     vocab_size: int
     scheme: str
@@ -115,6 +119,8 @@ class BenchmarkResult:
     machine: dict[str, Any]
     entries: tuple[TrainEntry, ...]
     skipped: dict[str, str]
+    algorithm: Algorithm = BYTE_LEVEL
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ours(self) -> TrainEntry:
@@ -130,8 +136,10 @@ class BenchmarkResult:
         """Plain values for JSON."""
         return {
             "benchmark": "train",
+            "algorithm": self.algorithm,
             "vocab_size": self.vocab_size,
             "scheme": self.scheme,
+            "settings": dict(self.settings),
             "rounds": self.rounds,
             "corpus": asdict(self.corpus),
             "machine": self.machine,

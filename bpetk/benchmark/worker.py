@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import bpetk
 from bpetk.benchmark.encode_peers import ENCODE_PEERS, EncodeJob, Forms, Text, flat_ids
-from bpetk.benchmark.peers import PEERS, Job, Merges
+from bpetk.benchmark.peers import Job, Merges, peers_of
 from bpetk.machine import peak_resident_bytes
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def merges_text(merges: Merges) -> str:
 
 def measure(job: Job) -> tuple[dict[str, Any], str | None]:
     """Train once; return the numbers and, if the peer tells them, the merges as text."""
-    peer = PEERS[job.peer]
+    peer = peers_of(job.algorithm)[job.peer]
     run = peer.prepare(job)
     idle_rss, cpu, wall = peak_resident_bytes(), time.process_time(), time.perf_counter()
     trained = run()

@@ -15,19 +15,24 @@ from bpetk.benchmark.encode_peers import ENCODE_PEERS
 from bpetk.benchmark.peers import PEERS
 from bpetk.cli.console import Console
 from bpetk.cli.options import (
+    ALGORITHM,
     ENCODING,
     FILES,
     MODEL,
+    SET,
     THREADS,
     VOCAB,
+    library_settings,
     loading_arguments,
     loading_options,
+    refuse_byte_level_options,
     scheme_option,
 )
 from bpetk.cli.progress import notes
 from bpetk.cli.report import print_benchmark, print_encode_benchmark
 from bpetk.cli.units import parse_size, size_text, time_text
 from bpetk.errors import OutputError
+from bpetk.report import BYTE_LEVEL, SENTENCEPIECE
 
 FAILED, CHECK_FAILED = 1, 3
 _OTHERS = [name for name in PEERS if name != "bpetk"]
@@ -95,12 +100,12 @@ def _write_json(target: Path, result: dict[str, object]) -> None:
 @VOCAB
 @click.option(
     "--against",
-    default=",".join(_OTHERS),
-    show_default=True,
     metavar="NAME,...",
-    help="Trainers to compare with; NAME@2 gives one its own number of threads, as in bpetk@1.",
+    help=f"Trainers to compare with, by default all: {', '.join(_OTHERS)}; bpetk@1 gives one its own threads.",
 )
 @scheme_option("gpt2, which all peers know")
+@ALGORITHM
+@SET
 @THREADS
 @_ROUNDS
 @_TIMEOUT
@@ -110,8 +115,10 @@ def bench_train(
     *,
     files: tuple[str, ...],
     vocab_size: int,
-    against: str,
+    against: str | None,
     scheme: str | None,
+    algorithm: str | None,
+    settings: tuple[str, ...],
     threads: int,
     rounds: int,
     timeout: float | None,
@@ -121,19 +128,27 @@ def bench_train(
     """Train with bpetk and with other trainers in turn, each time in a fresh process.
 
     Time is that of the training call alone, reading the files included; memory is the peak of the whole
-    process. Exits with 3 if a trainer that claims the same merges learned others.
+    process. Exits with 3 if a trainer that claims the same merges learned others. With --algorithm
+    sentencepiece-bpe the peer is sentencepiece, and the files have to be equal byte for byte.
 
     \b
-    Example:
+    Examples:
       bpetk bench train corpus.txt --vocab 32000 --against hf,gigabpe -j 2 --json result.json
+      bpetk bench train corpus.txt --vocab 32000 --algorithm sentencepiece-bpe -j 2
     """
     _check_json(json_file)
+    if algorithm == SENTENCEPIECE:
+        refuse_byte_level_options()
+    elif settings:
+        raise click.UsageError(f"--set is for --algorithm {SENTENCEPIECE}.")
     progress = None if quiet or not sys.stderr.isatty() else _say
     result = run_train_benchmark(
         files,
         vocab_size,
-        against=_names(against),
+        against=None if against is None else _names(against),
+        algorithm=SENTENCEPIECE if algorithm == SENTENCEPIECE else BYTE_LEVEL,
         scheme=scheme or "gpt2",
+        settings=library_settings(settings),
         threads=threads,
         rounds=rounds,
         timeout=timeout,

@@ -10,11 +10,37 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from bpetk.errors import ConfigError
 from bpetk.interop.loading import load_definition
 from bpetk.pretokenizers import SCHEMES
+from bpetk.report import BYTE_LEVEL, SENTENCEPIECE
 from bpetk.tokenizer import Tokenizer
+
+ALGORITHMS = (BYTE_LEVEL, SENTENCEPIECE)
+
+_CUTS = "words are cut at white space; see --set split_by_whitespace=, split_by_unicode_script= and split_by_number="
+_ROLE = "the piece is --set {0}_piece=TEXT, its id --set {0}_id=N"
+_ELSEWHERE: dict[str, tuple[str, str]] = {
+    "scheme": ("--scheme", _CUTS),
+    "pattern": ("--pattern", _CUTS),
+    "special": (
+        "--special",
+        "it is --set control_symbols=A,B, or user_defined_symbols for those in the text",
+    ),
+    "min_frequency": ("--min-frequency", "it learns until the vocabulary is full, whatever the frequency"),
+    "max_token_length": ("--max-token-length", "it is --set max_sentencepiece_length=L, in characters"),
+    "alphabet": ("--alphabet", "it is --set character_coverage=X and --set byte_fallback=true"),
+    **{role: (f"--{role}", _ROLE.format(role)) for role in ("bos", "eos", "pad", "unk")},
+}
+_ARGUMENTS = {
+    "input": "name the files as arguments",
+    "model_prefix": "it is --out without the suffix",
+    "vocab_size": "it is --vocab",
+    "sentence_iterator": "it is for Python; name files, or - for standard input",
+    "model_writer": "it is for Python; it is --out here",
+}
 
 FORMATS = ("hf", "tiktoken", "tekken", "gpt2", "image")
 
@@ -64,6 +90,20 @@ ENCODING = click.option(
     help="Encoding of the files, gb18030 say.",
 )
 
+ALGORITHM = click.option(
+    "--algorithm",
+    type=click.Choice(ALGORITHMS),
+    metavar="NAME",
+    help="byte-level-bpe, the default, or sentencepiece-bpe: the model file that SentencePiece would write.",
+)
+SET = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="SentencePiece: an option of its trainer, such as split_digits=true; may be repeated.",
+)
+
 _TRAINING = [
     FILES,
     VOCAB,
@@ -94,9 +134,31 @@ _TRAINING = [
         show_default=True,
         help="All 256 bytes, so that any text can be encoded, or only those in the corpus.",
     ),
+    ALGORITHM,
+    SET,
+    click.option(
+        "--normalizer-from",
+        metavar="X.model",
+        type=click.Path(readable=False),
+        help="SentencePiece: take the normalization from this model, not from the installed sentencepiece.",
+    ),
+    click.option(
+        "--keep-long-sentences",
+        is_flag=True,
+        help="SentencePiece: learn from lines of any length. Default: those above max_sentence_length are skipped.",
+    ),
+    click.option(
+        "--seed",
+        type=int,
+        metavar="S",
+        help="SentencePiece: of the sample that --set input_sentence_size=N draws. Default: 0.",
+    ),
     ENCODING,
     THREADS,
 ]
+
+# Of SentencePiece's algorithm, and no option of the library.
+_OWN = ("normalizer_from", "keep_long_sentences", "seed")
 
 
 def training_options(command: Command) -> Command:
@@ -107,13 +169,58 @@ def training_options(command: Command) -> Command:
 
 
 def training_arguments(
-    *, scheme: str | None, pattern: str | None, special: tuple[str, ...], **plain: Any
+    *,
+    scheme: str | None,
+    pattern: str | None,
+    special: tuple[str, ...],
+    algorithm: str | None,
+    settings: tuple[str, ...],
+    **plain: Any,
 ) -> dict[str, Any]:
-    """Turn option values into keyword arguments of ``bpetk.train``."""
+    """Turn option values into keyword arguments of ``bpetk.train``; refuse those of the other algorithm."""
+    values = {name: plain.pop(name) for name in _OWN}
+    own = {name: value for name, value in values.items() if value is not None and value is not False}
+    if algorithm == SENTENCEPIECE:
+        refuse_byte_level_options()
+        size = {"vocab_size": plain["vocab_size"], "encoding": plain["encoding"], "threads": plain["threads"]}
+        return {**size, **own, **library_settings(settings), "algorithm": algorithm}
+    if settings or own:
+        flag = "--set" if settings else "--" + next(iter(own)).replace("_", "-")
+        raise click.UsageError(f"{flag} is for --algorithm {SENTENCEPIECE}.")
     if scheme is not None and pattern is not None:
         raise click.UsageError("--scheme and --pattern exclude each other: give one of them.")
     rule = {"pattern": pattern} if pattern is not None else {"scheme": scheme or "cl100k"}
-    return {**plain, **rule, "special_tokens": special}
+    chosen = {} if algorithm is None else {"algorithm": algorithm}
+    return {**plain, **rule, **chosen, "special_tokens": special}
+
+
+def refuse_byte_level_options() -> None:
+    """Refuse options on the command line that SentencePiece's algorithm does not have."""
+    context = click.get_current_context()
+    for name, (flag, why) in _ELSEWHERE.items():
+        if context.get_parameter_source(name) in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT):
+            raise click.UsageError(f"{flag} is not for --algorithm {SENTENCEPIECE}: {why}.")
+
+
+def library_settings(settings: Sequence[str]) -> dict[str, str]:
+    """Read ``NAME=VALUE``, options of SentencePiece's trainer.
+
+    Examples
+    --------
+    >>> library_settings(["split_digits=true", "control_symbols=<a>,<b>"])
+    {'split_digits': 'true', 'control_symbols': '<a>,<b>'}
+    """
+    found: dict[str, str] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or not name:
+            raise click.UsageError(f"--set {setting!r}: expected NAME=VALUE, as in split_digits=true.")
+        if name in found:
+            raise click.UsageError(f"--set {name}: given twice; several values are separated by commas.")
+        if name in _ARGUMENTS:
+            raise click.UsageError(f"--set {name}: {_ARGUMENTS[name]}.")
+        found[name] = value
+    return found
 
 
 MODEL = click.argument("model", metavar="MODEL", type=click.Path(readable=False))

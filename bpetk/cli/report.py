@@ -17,7 +17,7 @@ from bpetk.benchmark.encode_results import EncodeBenchmarkResult, EncodeEntry
 from bpetk.benchmark.results import BenchmarkResult, Entry, Spread
 from bpetk.cli.units import size_text, time_text
 from bpetk.readable import readable_pair
-from bpetk.report import TrainReport
+from bpetk.report import SENTENCEPIECE, TrainReport
 from bpetk.verify import EncodeVerifyResult
 
 _SCRIPTS = {"han": "Han", "latin": "Latin", "other": "other"}
@@ -55,6 +55,13 @@ def _curve(report: TrainReport) -> Table:
     return table
 
 
+def _sentences(report: TrainReport) -> str:
+    skipped = ", ".join(f"{count:,} {reason}" for reason, count in report.skipped.items())
+    return f"{report.sentences:,} taken, {sum(report.skipped.values()):,} skipped" + (
+        f" ({skipped})" if skipped else ""
+    )
+
+
 def print_report(report: TrainReport, output: Path, console: Console) -> None:
     """Print what was asked and got and why, compression, time and memory, and where the result is."""
     facts = _facts()
@@ -62,6 +69,8 @@ def print_report(report: TrainReport, output: Path, console: Console) -> None:
     if report.last_merge is not None:
         merge = readable_pair(*report.last_merge)
         facts.add_row("last merge", f"{escape(merge)}, seen {_count(report.last_merge_count or 0, 'time')}")
+    if report.sentences is not None:
+        facts.add_row("sentences", _sentences(report))
     words = f"{report.pretokens:,} pretokens, {report.distinct_words:,} distinct"
     facts.add_row("text", f"{size_text(report.corpus_bytes)}, {words}")
     costs = [f"{report.bytes_per_token:.3f} overall"]
@@ -172,8 +181,10 @@ def _benchmark_row(entry: Entry, ours: Entry) -> list[str]:
 def print_benchmark(result: BenchmarkResult, console: Console) -> None:
     """Print a table with medians, spreads and ratios to bpetk, then what was skipped or went wrong."""
     corpus, machine = result.corpus, result.machine
+    pieces = result.algorithm == SENTENCEPIECE
+    how = f"algorithm {result.algorithm}" if pieces else f"scheme {result.scheme}"
     console.print(
-        f"{size_text(corpus.bytes)} of text, vocabulary {result.vocab_size:,}, scheme {result.scheme}, "
+        f"{size_text(corpus.bytes)} of text, vocabulary {result.vocab_size:,}, {how}, "
         f"{_count(result.rounds, 'round')}, {_count(result.ours.threads, 'thread')}, {machine['processor']}",
         soft_wrap=True,
     )
@@ -181,7 +192,7 @@ def print_benchmark(result: BenchmarkResult, console: Console) -> None:
     table.add_column("trainer")
     for title in ("wall s", "ratio", "CPU s", "peak", "ratio"):
         table.add_column(title, justify="right")
-    table.add_column("merges")
+    table.add_column("file" if pieces else "merges")
     for entry in result.entries:
         table.add_row(*_benchmark_row(entry, result.ours))
     console.print(table)

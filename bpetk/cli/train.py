@@ -14,6 +14,7 @@ from bpetk.cli.options import training_arguments, training_options
 from bpetk.cli.progress import display, notes
 from bpetk.cli.report import print_report
 from bpetk.model_file import check_target
+from bpetk.report import SENTENCEPIECE, TrainReport
 
 _ROLES = ("bos", "eos", "pad", "unk")
 _GLOB = frozenset("*?[")
@@ -24,8 +25,8 @@ def role_tokens(special: tuple[str, ...], roles: dict[str, str]) -> tuple[str, .
     return tuple(dict.fromkeys([*special, *(roles[name] for name in _ROLES if name in roles)]))
 
 
-def default_output(files: tuple[str, ...], vocab_size: int) -> Path:
-    """Name the output after the corpus: ``./<corpus>-bpe-<N>``.
+def default_output(files: tuple[str, ...], vocab_size: int, suffix: str = "") -> Path:
+    """Name the output after the corpus: ``./<corpus>-bpe-<N>``, with a suffix if it is a file.
 
     A glob is named after the folder it looks into; several inputs after the first, with the number of the
     others.
@@ -40,16 +41,21 @@ def default_output(files: tuple[str, ...], vocab_size: int) -> Path:
         path = path.resolve() if path.name in ("", "..") else path
         stem = path.name if path.is_dir() else path.stem
     more = f"+{len(files) - 1}" if len(files) > 1 else ""
-    return Path(f"{stem or 'corpus'}{more}-bpe-{vocab_size}")
+    return Path(f"{stem or 'corpus'}{more}-bpe-{vocab_size}{suffix}")
 
 
 @click.command()
 @training_options
 @click.option(
-    "-o", "--out", type=click.Path(path_type=Path), help="Output folder. Default: ./<corpus>-bpe-<N>."
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Output folder; the .model file with sentencepiece-bpe. Default: ./<corpus>-bpe-<N>.",
 )
 @click.option(
-    "--overwrite", is_flag=True, help="Write into an output folder that holds other things; these stay."
+    "--overwrite",
+    is_flag=True,
+    help="Write into an output folder that holds other things (these stay), or over a .model.",
 )
 @click.option(
     "--bos", metavar="T", help="Token that begins a text; like the next three also a special token."
@@ -76,26 +82,51 @@ def train(
     """Train a tokenizer on text files, folders, globs, or standard input (-).
 
     Writes a folder that tokenizers and transformers load: tokenizer.json, tokenizer_config.json,
-    manifest.json and, where the scheme allows, vocab.json and merges.txt.
+    manifest.json and, where the scheme allows, vocab.json and merges.txt. With --algorithm
+    sentencepiece-bpe it writes the .model and the .vocab that sentencepiece 0.2.3 writes for the same
+    options, byte for byte; options of its trainer are given with --set.
 
     \b
     Examples:
       bpetk train corpus.txt --vocab 32000
       bpetk train zh/ 'en/*.txt' --vocab 64000 --scheme o200k --eos '<|endoftext|>' --out my-tokenizer
+      bpetk train corpus.txt --vocab 32000 --algorithm sentencepiece-bpe --set byte_fallback=true -o m.model
     """
     context.obj["json"] = as_json
     roles = {name: value for name in _ROLES if (value := options.pop(name)) is not None}
     arguments = training_arguments(**options)
-    arguments["special_tokens"] = role_tokens(arguments["special_tokens"], roles)
-    target = out or default_output(files, arguments["vocab_size"])
-    check_target(target, overwrite)  # an hour of training must not end in a refusal
-
-    with notes(as_json=as_json, quiet=quiet), display(as_json=as_json, quiet=quiet) as progress:
-        tokenizer = train_tokenizer(files, progress=progress, hash_inputs=True, **arguments)
-    tokenizer.save(target, overwrite=overwrite, roles=roles)
-    report = tokenizer.train_report
-    assert report is not None  # it is None for loaded tokenizers only
+    if options["algorithm"] == SENTENCEPIECE:
+        report, target = _train_sentencepiece(files, out, arguments, overwrite, as_json=as_json, quiet=quiet)
+    else:
+        arguments["special_tokens"] = role_tokens(arguments["special_tokens"], roles)
+        target = out or default_output(files, arguments["vocab_size"])
+        check_target(target, overwrite)  # an hour of training must not end in a refusal
+        with notes(as_json=as_json, quiet=quiet), display(as_json=as_json, quiet=quiet) as progress:
+            tokenizer = train_tokenizer(files, progress=progress, hash_inputs=True, **arguments)
+        tokenizer.save(target, overwrite=overwrite, roles=roles)
+        assert tokenizer.train_report is not None  # it is None for loaded tokenizers only
+        report = tokenizer.train_report
     if as_json:
         click.echo(json.dumps({"output": str(target), **report.to_dict()}, ensure_ascii=False))
     elif not quiet:
         print_report(report, target, Console())
+
+
+def _train_sentencepiece(
+    files: tuple[str, ...],
+    out: Path | None,
+    arguments: dict[str, Any],
+    overwrite: bool,
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> tuple[TrainReport, Path]:
+    """Train and write the model; give the report and where it is."""
+    from bpetk.sp_trained import check_output, prefix_of
+
+    prefix = prefix_of(out or default_output(files, arguments["vocab_size"], ".model"))
+    check_output(prefix, overwrite=overwrite)
+    with notes(as_json=as_json, quiet=quiet), display(as_json=as_json, quiet=quiet) as progress:
+        model = train_tokenizer(files, progress=progress, hash_inputs=True, **arguments)
+    model.save(f"{prefix}.model", overwrite=overwrite)
+    return model.train_report, Path(f"{prefix}.model")

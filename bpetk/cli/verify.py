@@ -24,9 +24,11 @@ from bpetk.cli.options import (
 from bpetk.cli.progress import notes
 from bpetk.cli.report import byte_display, print_difference
 from bpetk.reference_libraries import LIBRARIES, RANK_FORMATS
+from bpetk.report import SENTENCEPIECE
 from bpetk.verify import REFERENCES, verify_encode, verify_train
 
 CHECK_FAILED = 3
+SENTENCEPIECE_PACKAGE = "sentencepiece"
 
 
 @click.group()
@@ -39,9 +41,7 @@ def verify() -> None:
 @click.option(
     "--against",
     type=click.Choice(REFERENCES),
-    default="hf",
-    show_default=True,
-    help="The reference; hf is the package tokenizers.",
+    help="The reference; hf, the default, is the package tokenizers; sentencepiece trains its own algorithm.",
 )
 @JSON
 @click.pass_context
@@ -50,19 +50,25 @@ def verify_train_command(
 ) -> int:
     """Train with bpetk and with a reference, and compare merges and vocabulary in order.
 
-    Prints "identical: N merges" and exits with 0, or prints the first difference and exits with 3.
+    With SentencePiece, whose algorithm is then the one that is trained, both files are compared byte
+    for byte. Prints "identical: N merges" (or pieces) and exits with 0, or prints the first difference
+    and exits with 3.
 
     \b
-    Example:
+    Examples:
       bpetk verify train corpus.txt --vocab 8000 --scheme o200k --against hf
+      bpetk verify train corpus.txt --vocab 8000 --set byte_fallback=true --against sentencepiece
     """
     context.obj["json"] = as_json
+    if against == SENTENCEPIECE_PACKAGE and options["algorithm"] is None:
+        options["algorithm"] = SENTENCEPIECE
     with notes(as_json=as_json):
         result = verify_train(files, against=against, **training_arguments(**options))
+    what = "pieces" if options["algorithm"] == SENTENCEPIECE else "merges"
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(result), ensure_ascii=False))
     elif result.identical:
-        click.echo(f"identical: {result.compared} merges")
+        click.echo(f"identical: {result.compared} {what}")
     else:
         click.echo(f"different ({result.ours} and {result.theirs}): {result.first_difference}")
     return 0 if result.identical else CHECK_FAILED

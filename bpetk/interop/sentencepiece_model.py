@@ -49,6 +49,7 @@ __all__ = [
 
 _PIECE, _TRAINER, _NORMALIZER, _DENORMALIZER = 1, 2, 3, 5  # numbers of the fields of a file
 _TYPES: tuple[PieceType, ...] = (PieceType.NORMAL, *PieceType)  # by number
+_SHORT = 120  # bytes of a text whose piece has its lengths in a byte each
 _USUAL, _WITH_TYPE = PieceForm(), PieceForm(type=1)
 
 
@@ -354,6 +355,9 @@ def _write_pieces(model: ModelFile) -> list[bytes]:
             written, bits = text.encode(), struct.pack("<f", score)
         except (UnicodeEncodeError, OverflowError, struct.error) as error:
             raise ConfigError(f"piece {id} cannot be written: {error}") from error
+        if type == PieceType.NORMAL and form is _USUAL and len(written) <= _SHORT:
+            parts.append(b"\n%c\n%c%b\x15%b" % (len(written) + 7, len(written), written, bits))
+            continue
         body = tagged(1, written)
         if form.score or bits != bytes(4):
             body += b"\x15" + bits

@@ -1,4 +1,7 @@
-"""The twin of SentencePiece's BPE training, and the model made of what it learns, against the library: bytes."""
+"""The twin of SentencePiece's BPE training, the model made of what it learns, and the package, against the library.
+
+The package is called as the library is, by `bpetk.interop.sentencepiece.train`; what is compared are the files, whole.
+"""
 
 from __future__ import annotations
 
@@ -39,12 +42,24 @@ def by_twin(case: Case, folder: Path | None) -> ModelFile | Exception:
         return error
 
 
+def by_package(case: Case, folder: Path | None) -> tuple[bytes, str | None] | Exception:
+    try:
+        return sp_random.train_package(case, folder)
+    except BpetkError as error:
+        return error
+
+
 def check(case: Case, folder: Path | None = None) -> ModelFile | None:
-    """Train both; None: both refuse."""
-    theirs, ours = by_library(case, folder), by_twin(case, folder)
-    if isinstance(theirs, Exception) or isinstance(ours, Exception):
-        assert isinstance(theirs, Exception) and isinstance(ours, Exception), (theirs, ours)
+    """Train all three; None: all refuse."""
+    theirs, ours, package = by_library(case, folder), by_twin(case, folder), by_package(case, folder)
+    if isinstance(theirs, Exception) or isinstance(ours, Exception) or isinstance(package, Exception):
+        assert all(isinstance(result, Exception) for result in (theirs, ours, package)), (
+            theirs,
+            ours,
+            package,
+        )
         return None
+    assert package == theirs
     assert [tuple(piece) for piece in read_model(theirs[0], "library").pieces] == [
         tuple(piece) for piece in ours.pieces
     ]
@@ -164,13 +179,14 @@ def learn(lines: Iterable[str | bytes], **options: Any) -> list[str]:
 
 
 def refused(lines: Iterable[str], match: str, **options: Any) -> None:
-    """Both must refuse, and the error here says why."""
+    """All must refuse, and the twin's error says why."""
     defaults: dict[str, Any] = {"model_type": "bpe", "vocab_size": 400, "normalization_rule_name": "identity"}
     case = Case([line.encode() for line in lines], {**defaults, **options})
     assert isinstance(by_library(case, None), Exception)
     error = by_twin(case, None)
     assert isinstance(error, Exception)
     assert match in str(error)
+    assert isinstance(by_package(case, None), Exception)
 
 
 def test_overlapping_pairs_and_fillers() -> None:
@@ -310,6 +326,7 @@ def test_rules_of_a_file(tmp_path: Path) -> None:
         SpOptions.from_kwargs(**options), learned.merges, learned.alphabet, normalizer.precompiled
     )
     assert write_model(ours) == model
+    assert by_package(Case([b"acdc"], options), None) == (model, None)
 
 
 # Values of options
@@ -369,8 +386,10 @@ def test_values(name: str, value: Any) -> None:
         theirs = buffer.getvalue()
     except (RuntimeError, ValueError):
         theirs = None
-    ours = by_twin(Case([b"ab ab abc", b"dc ba"], options), None)
+    case = Case([b"ab ab abc", b"dc ba"], options)
+    ours, package = by_twin(case, None), by_package(case, None)
     assert (None if isinstance(ours, Exception) else write_model(ours)) == theirs
+    assert (None if isinstance(package, Exception) else package[0]) == theirs
 
 
 # Scripts

@@ -23,7 +23,8 @@ VALUES = (
 FILES = f"{VALUES} interop.* model_file"
 LIBRARY = (
     f"{FILES} counting trainer pipeline encoding streaming text_files tokenizer_base text_encoding file_encoding "
-    "id_decoding tokenizer sp_options sp_model probe targets reference_libraries token_files convert api"
+    "id_decoding tokenizer sp_options sp_model sp_normalizers sp_counting sp_trained sp_trainer "
+    "probe targets reference_libraries token_files convert api"
 )
 
 # Module -> modules it may import; `x.*` is all of the package x. Names are relative to bpetk, `.` is bpetk itself.
@@ -49,10 +50,16 @@ IMPORTS: dict[str, str] = {
     "interop.*": (
         f"{VALUES} interop.* _added_tokens _image _json_outline _model_reader _rank_rules _rank_reader _tekken_reader"
     ),
-    "interop.sentencepiece": f"{VALUES} interop.* trainer",
+    "interop.sentencepiece": f"{VALUES} interop.* trainer sp_trained sp_trainer",
     # Training as SentencePiece does it.
     "sp_options": LEAVES,
     "sp_model": f"{LEAVES} interop.* sp_options",
+    "sp_normalizers": f"{LEAVES} interop.* sp_options _sp_normalizer",
+    "sp_counting": f"{LEAVES} corpus counting sp_options sp_model _sp_counter _sp_normalizer",
+    "sp_trained": f"{LEAVES} interop.* sp_options sp_model sp_normalizers",
+    "sp_trainer": (
+        f"{LEAVES} corpus trainer sp_options sp_model sp_normalizers sp_counting sp_trained _sp_counter _trainer"
+    ),
     "model_file": FILES,
     # Training and encoding do not know each other.
     "counting": f"{LEAVES} corpus pretokenizers custom_pattern _scanner _counter",
@@ -71,12 +78,13 @@ IMPORTS: dict[str, str] = {
     "reference_libraries": f"{FILES} targets",
     "token_files": LEAVES,
     "convert": f"{FILES} probe targets reference_libraries tokenizer",
-    "api": f"{VALUES} counting trainer tokenizer",
+    "api": f"{VALUES} counting trainer tokenizer sp_trained sp_trainer",
     ".": f"{LIBRARY} errors report _scanner",  # the last to say clearly that nothing is built
     # The executable specification: nothing that it specifies, and nothing at run time uses it.
     "reference.*": f"{LEAVES} code_points reference.*",
     # On top. They use the library as its users do.
-    "verify": f". {LIBRARY}",
+    "sp_verify": f". {LIBRARY}",
+    "verify": f". {LIBRARY} sp_verify",
     "benchmark.*": f". {LIBRARY} verify benchmark.*",
     "analysis.*": f". {LIBRARY} analysis.*",
     "cli.*": f". {LIBRARY} verify benchmark.* analysis.* cli.*",
@@ -98,7 +106,7 @@ COMPARED = {
 COMPARED |= {"tuetoken", "awkward"}
 DISPLAY = {"click", "rich"}
 DISPLAY_USERS = "cli.* __main__"
-COMPARED_USERS = "verify benchmark.* reference_libraries interop.sentencepiece"
+COMPARED_USERS = "verify sp_verify benchmark.* reference_libraries sp_normalizers"
 
 # Cython. `_engine.pxd` is the state of the merge loop, which the modules below the loop work on; `_trainer` the loop.
 STATE = "_native _layout _pairs _piece_rules _queue"
