@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
 
 from bpetk.errors import ConfigError, CorpusError
 from bpetk.interop.sentencepiece_model import ModelFile, NormalizerSpec, Piece, PieceType
@@ -324,9 +325,13 @@ def _number(options: SpOptions, learned: Sequence[str]) -> tuple[Piece, ...]:
         raise ConfigError(
             f"{twice[0]!r} is a symbol, it cannot be in required_chars too; remove it from one of them"
         )
-    fixed = {number: Piece(text, 0.0, kind) for number, (text, kind) in metas.items()}
-    scored = (Piece(text, -float(rank), PieceType.NORMAL) for rank, text in enumerate(learned))
-    return tuple(fixed[number] if number in fixed else next(scored) for number in range(size))
+    scores = (-float(rank) for rank in range(len(learned)))
+    rows = [*map(Piece._make, zip(learned, scores, repeat(PieceType.NORMAL), strict=False))]
+    out: list[Piece] = []
+    for taken_before, (number, (text, kind)) in enumerate(sorted(metas.items())):
+        out += rows[len(out) - taken_before : number - taken_before]
+        out.append(Piece(text, 0.0, kind))
+    return (*out, *rows[len(out) - len(metas) :])
 
 
 def vocab_text(model: ModelFile) -> str:

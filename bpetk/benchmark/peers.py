@@ -148,7 +148,9 @@ def _piece_options(job: Job) -> dict[str, Any]:
 
 
 def _bpetk_pieces(job: Job) -> Callable[[], Any]:
-    # The text of the file is made inside the time, as the library does it.
+    import_module("bpetk.sp_trainer")  # else the first call does it
+
+    # The file is made inside the time, as the library does it.
     return lambda: bpetk.train(
         job.files, job.vocab_size, algorithm=SENTENCEPIECE, threads=job.threads, **_piece_options(job)
     ).to_bytes()

@@ -52,6 +52,9 @@ def find_fault(pieces: Pieces, model_type: str, byte_fallback: bool) -> Fault | 
 
 
 def _find_odd_text(pieces: Pieces, byte_fallback: bool) -> Fault | None:
+    texts = [text for text, _, _ in pieces]
+    if all(texts) and "\0" not in "".join(texts) and max(map(len, texts)) <= _MAX_PIECE // 4:
+        return None  # as a rule; the rest finds the place
     for id, (text, _, _) in enumerate(pieces):
         if not text:
             return id, "it has no text"
@@ -67,6 +70,8 @@ def _find_odd_text(pieces: Pieces, byte_fallback: bool) -> Fault | None:
 
 def _find_twin(pieces: Pieces, apart: bool) -> Fault | None:
     """Find a text that two pieces have; in BPE models at all, else among the ordinary ones or among the others."""
+    if len({text for text, _, _ in pieces}) == len(pieces):
+        return None
     seen: dict[tuple[str, bool], int] = {}
     for id, (text, _, type) in enumerate(pieces):
         key = text, apart and type in _ORDINARY

@@ -349,14 +349,16 @@ def _write_normalizer(spec: NormalizerSpec, name: str) -> bytes:
 def _write_pieces(model: ModelFile) -> list[bytes]:
     parts = []
     forms = model.odd_pieces
+    pack, normal = struct.Struct("<f").pack, int(PieceType.NORMAL)
     for id, (text, score, type) in enumerate(model.pieces):
         form = forms.get(id, _USUAL) if forms else _USUAL
         try:
-            written, bits = text.encode(), struct.pack("<f", score)
+            written, bits = text.encode(), pack(score)
         except (UnicodeEncodeError, OverflowError, struct.error) as error:
             raise ConfigError(f"piece {id} cannot be written: {error}") from error
-        if type == PieceType.NORMAL and form is _USUAL and len(written) <= _SHORT:
-            parts.append(b"\n%c\n%c%b\x15%b" % (len(written) + 7, len(written), written, bits))
+        if type == normal and form is _USUAL and len(written) <= _SHORT:
+            size = len(written)
+            parts.append(b"\n%c\n%c%b\x15%b" % (size + 7, size, written, bits))
             continue
         body = tagged(1, written)
         if form.score or bits != bytes(4):
