@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bpetk._sp_normalizer import Normalizer
 from bpetk.errors import ConfigError, MissingDependencyError, ModelFileError
-from bpetk.interop.sentencepiece_model import read_model
+from bpetk.interop.sentencepiece_model import looks_like_model, read_model
 from bpetk.interop.wire_format import BYTES, fields
 from bpetk.sp_options import SpOptions
 
@@ -90,7 +90,12 @@ def _from_model(options: SpOptions, path: str) -> NormalizerMap:
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise ModelFileError(f"cannot read {path}: {reason}") from error
-    spec = read_model(data, path).normalizer
+    try:
+        spec = read_model(data, path).normalizer
+    except ModelFileError as error:
+        if looks_like_model(data):
+            raise
+        raise ModelFileError(f"{path}: is not a model of SentencePiece") from error
     name = spec.name or options.normalization_rule_name
     if "normalization_rule_name" in options.given and name != options.normalization_rule_name:
         raise ConfigError(

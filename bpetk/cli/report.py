@@ -71,6 +71,8 @@ def print_report(report: TrainReport, output: Path, console: Console) -> None:
         facts.add_row("last merge", f"{escape(merge)}, seen {_count(report.last_merge_count or 0, 'time')}")
     if report.sentences is not None:
         facts.add_row("sentences", _sentences(report))
+    if normalizer := report.config.get("normalizer"):
+        facts.add_row("normalization", escape(f"{normalizer['name']} ({normalizer['source']})"))
     words = f"{report.pretokens:,} pretokens, {report.distinct_words:,} distinct"
     facts.add_row("text", f"{size_text(report.corpus_bytes)}, {words}")
     costs = [f"{report.bytes_per_token:.3f} overall"]

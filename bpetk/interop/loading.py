@@ -147,7 +147,7 @@ def _load_ranks(
     said = scheme is not None or pattern is not None
     side = None if said and special_tokens is not None else read_side_file(path)
     cut_by = ""
-    if said or side is None:
+    if said or side is None or side.pattern is None:
         cut = cutting("none" if for_decoding and not said else scheme, pattern)
     else:
         pattern, cut_by = side.pattern, str(side.path)

@@ -23,7 +23,7 @@ class RankSideFile:
     """What the file says."""
 
     path: Path
-    pattern: str
+    pattern: str | None
     special_tokens: dict[str, int]
 
     @contextmanager
@@ -57,7 +57,7 @@ def read_side_file(path: Path) -> RankSideFile | None:
     Returns
     -------
     RankSideFile or None
-        None also for a JSON file that has no ``pat_str``, which is something else.
+        None also for a JSON file that has neither ``pat_str`` nor ``special_tokens``, which is something else.
 
     Raises
     ------
@@ -70,9 +70,9 @@ def read_side_file(path: Path) -> RankSideFile | None:
     try:
         with beside.open("rb") as file:
             data: Any = parse_json(file.read(_MAX_BYTES))
-        if not isinstance(data, dict) or "pat_str" not in data:
+        if not isinstance(data, dict) or not {"pat_str", "special_tokens"} & set(data):
             return None
-        pattern = read_string(data["pat_str"], "pat_str")
+        pattern = read_string(data["pat_str"], "pat_str") if "pat_str" in data else None
         special = read_object(data.get("special_tokens", {}), "special_tokens")
         for content, id in special.items():
             read_integer(id, f"special_tokens: {content!r}", 0, 1 << 32)

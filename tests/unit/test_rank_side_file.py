@@ -63,7 +63,15 @@ def test_a_pattern_that_is_no_named_scheme(ranks: Path) -> None:
     assert Tokenizer.from_file(ranks).encode("ab1") == [97, 98]
 
 
-@pytest.mark.parametrize("text", [None, "{}", "[]", '{"special_tokens": {"<s>": 300}}'])
+def test_special_tokens_without_a_pattern(ranks: Path) -> None:
+    ranks.with_name("r.tiktoken.json").write_text('{"special_tokens": {"<s>": 300}}')
+    with pytest.raises(ConfigError, match="give scheme= or pattern="):
+        load_definition(ranks)
+    definition = load_definition(ranks, scheme="cl100k")
+    assert (definition.model.scheme.name, definition.model.added_ids) == ("cl100k", {"<s>": 300})
+
+
+@pytest.mark.parametrize("text", [None, "{}", "[]", '{"name": "r"}'])
 def test_other_files_of_that_name_are_let_alone(ranks: Path, text: str | None) -> None:
     if text is not None:
         ranks.with_name("r.tiktoken.json").write_text(text)
