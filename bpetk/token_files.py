@@ -183,7 +183,7 @@ def atomic_files(*paths: Path) -> Iterator[tuple[BinaryIO, ...]]:
     >>> target.read_bytes()
     b'done'
     """
-    works = [path.with_name(f".{path.name[:64]}.{secrets.token_hex(6)}") for path in paths]
+    works = [path.with_name(f".{path.name[:32]}.{secrets.token_hex(6)}") for path in paths]
     path = paths[0]
     try:
         with ExitStack() as stack:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import struct
 from array import array
 from collections.abc import Mapping
@@ -25,6 +24,7 @@ from bpetk.interop.tokenizer_config import check_roles
 from bpetk.model import BpeModel
 from bpetk.pretokenizers import SCHEMES, Scheme, get_scheme
 from bpetk.special_tokens import AddedToken
+from bpetk.token_files import atomic_files
 
 MAGIC = b"\x89BPETKI\n"
 VERSION = 1
@@ -43,9 +43,15 @@ _SETTINGS: dict[str, Any] = {
 }
 
 
-def is_image(head: bytes) -> bool:
-    """Whether these are the first bytes of an image."""
-    return head.startswith(MAGIC)
+def is_image(path: Path) -> bool:
+    """Whether a file begins as an image does."""
+    if not path.is_file():  # opening a pipe would wait for its writer
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
 
 
 def image_bytes(definition: Definition, encoder: Any) -> bytes:
@@ -106,36 +112,13 @@ def write_image(path: str | os.PathLike[str], definition: Definition, encoder: A
     OutputError
         If it cannot be written, or if there is another file of this name.
     """
-    target = Path(os.path.abspath(path))
-    work = target.with_name(f".bpetk-{secrets.token_hex(6)}")
-    data = image_bytes(definition, encoder)
-    try:
-        if os.path.lexists(target) and not is_image(_head(target)):
-            raise OutputError(
-                f"{str(path)!r} exists and is not an image; choose another name, or remove it first"
-            )
-        try:
-            with work.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(work, target)
-        except BaseException:
-            work.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        if isinstance(error, OutputError):
-            raise
+    target = Path(path)
+    if os.path.lexists(target) and not is_image(target):
         raise OutputError(
-            f"cannot write {str(path)!r}: {error.strerror or error}; nothing was changed"
-        ) from error
-
-
-def _head(path: Path) -> bytes:
-    if not path.is_file():
-        return b""
-    with path.open("rb") as file:
-        return file.read(len(MAGIC))
+            f"{str(path)!r} exists and is not an image; choose another name, or remove it first"
+        )
+    with atomic_files(target) as (file,):
+        file.write(image_bytes(definition, encoder))
 
 
 def read_image(path: Path) -> Definition:

@@ -99,7 +99,7 @@ def _load_file(
     for_decoding: bool = False,
 ) -> Definition:
     given = {"scheme": scheme, "pattern": pattern, "special_tokens": special_tokens}
-    if format in (None, "image") and is_image(_head(path)):
+    if format in (None, "image") and is_image(path):
         _refuse_given(given, path)
         return read_image(path)
     data = read_file(path)

@@ -50,6 +50,7 @@ IMPORTS: dict[str, str] = {
     "interop.*": (
         f"{VALUES} interop.* _added_tokens _image _json_outline _model_reader _rank_rules _rank_reader _tekken_reader"
     ),
+    "interop.image": f"{VALUES} interop.* token_files _image",
     "interop.sentencepiece": f"{VALUES} interop.* trainer sp_trained sp_trainer",
     # Training as SentencePiece does it.
     "sp_options": LEAVES,
