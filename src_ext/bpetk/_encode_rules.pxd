@@ -55,7 +55,7 @@ cdef struct Rules:
     const uint16_t* pages   # [0x110000 / 64] which 64 code points of `symbols`
     const uint32_t* symbols     # [pages * 64] symbol of a code point, or NO_ID
     const uint32_t* last_equal  # rank -> the last rank of the same score; NULL: no two have one
-    const uint32_t* odd_start   # symbols from n_ids on are no ids: ids of symbol n_ids + k are odd_ids[odd_start[k]:...]
+    const uint32_t* odd_start   # symbols from n_ids on are no ids: those of n_ids + k are odd_ids[odd_start[k]:...]
     const uint32_t* odd_ids
     bint byte_fallback      # what has no symbol becomes byte_id of its bytes, else unk_id
     bint fold_blanks        # a blank stands for U+2581

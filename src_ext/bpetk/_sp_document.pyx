@@ -7,9 +7,8 @@ Reference twin: bpetk/reference/sp_encode.py."""
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from bpetk._added_tokens cimport Matcher
-from bpetk._encode_rules cimport BITMAP_BITS, Rules
-from bpetk._encode_state cimport CUTS, FINE, NO_MEMORY, TOO_LONG, Worker
+from bpetk._encode_rules cimport BITMAP_BITS
+from bpetk._encode_state cimport CUTS, NO_MEMORY, TOO_LONG, Worker
 from bpetk._encode_worker cimport look_up, set_base
 from bpetk._native cimport CutBlock, cut_text_block, highest_bit, kCutRead, put_cuts, text_release, text_reserve
 from bpetk._sp_normalizer cimport Normalizer, symbol_matcher
