@@ -1,6 +1,7 @@
 from typing_extensions import Buffer, Never, disjoint_base
 
 from bpetk._added_tokens import Matcher
+from bpetk._sp_document import Sentences
 
 @disjoint_base
 class Plan:
@@ -16,6 +17,7 @@ class Plan:
         second_ids: Buffer | None = ...,
         form: int = ...,
         general: bool = ...,
+        sentences: Sentences | None = ...,
     ) -> None: ...
     @property
     def forbidden(self) -> Matcher | None: ...
@@ -27,3 +29,5 @@ class Plan:
     def second(self) -> Matcher | None: ...
     @property
     def general(self) -> bool: ...
+    @property
+    def sentences(self) -> Sentences | None: ...

@@ -38,7 +38,7 @@ class IdDecoder(TokenizerBase):
         if decoder is None or decoder.byte_level:
             return self._bytes(ids, skip_special_tokens).decode("utf-8", errors)
         special = self._skipped if skip_special_tokens else frozenset()
-        return decoder.decode([self.id_to_token(id) for id in _row(ids) if id not in special])
+        return decoder.decode([self.id_to_token(id) for id in id_row(ids) if id not in special])
 
     def decode_bytes(self, ids: Iterable[int], skip_special_tokens: bool = False) -> bytes:
         """Turn ids into the bytes of their tokens, one after the other.
@@ -112,7 +112,7 @@ class IdDecoder(TokenizerBase):
         return frozenset(self.special_tokens.values()) - frozenset(self._reshaped)
 
     def _bytes(self, ids: Iterable[int], skip_special: bool) -> bytes:
-        rows = _row(ids)
+        rows = id_row(ids)
         data: bytes | int = self._native_decoder.decode(rows, skip_special=skip_special)
         if isinstance(data, int):
             raise self._unknown(rows[data])
@@ -125,7 +125,7 @@ class IdDecoder(TokenizerBase):
         return data
 
 
-def _row(ids: Iterable[int]) -> list[int]:
+def id_row(ids: Iterable[int]) -> list[int]:
     """Give ids as a list; refuse what is not a row of them."""
     rows = ids.tolist() if hasattr(ids, "tolist") else ids
     if isinstance(rows, int | str | bytes) or not isinstance(rows, Iterable):

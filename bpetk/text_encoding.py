@@ -104,9 +104,9 @@ class TextEncoder(TokenizerBase):
         ConfigError, UnknownTokenError, InvalidEncodingError
             As `encode`, for the first document at fault.
         """
-        pipeline, texts = self._pipeline, _documents(texts)
+        pipeline, texts = self._pipeline, document_list(texts)
         policy = pipeline.policy(allowed_special, disallowed_special)
-        rows = pipeline.encoder.encode_lists(texts, policy.plan, threads=_threads(threads))
+        rows = pipeline.encoder.encode_lists(texts, policy.plan, threads=thread_count(threads))
         for i, row in enumerate(rows):
             if type(row) is tuple:
                 rows[i] = pipeline.general(texts[i], policy)
@@ -196,9 +196,9 @@ class TextEncoder(TokenizerBase):
         import numpy as np
 
         check_dtype(dtype, self.n_vocab)
-        pipeline, texts = self._pipeline, _documents(texts)
+        pipeline, texts = self._pipeline, document_list(texts)
         policy = pipeline.policy(allowed_special, disallowed_special)
-        buffer, raw = pipeline.encoder.encode_flat(texts, policy.plan, threads=_threads(threads))
+        buffer, raw = pipeline.encoder.encode_flat(texts, policy.plan, threads=thread_count(threads))
         ids: NDArray[Any] = np.frombuffer(buffer, dtype=np.uint32) if len(buffer) else np.zeros(0, np.uint32)
         counts = np.frombuffer(raw, dtype=np.int64) if raw else np.zeros(0, np.int64)
         before, after = self._pipeline.affixes if add_special_tokens else ((), ())
@@ -306,9 +306,11 @@ class TextEncoder(TokenizerBase):
         add_special_tokens: bool = False,
     ) -> list[int]:
         """Count the ids of several documents, without keeping them."""
-        pipeline, texts = self._pipeline, _documents(texts)
+        pipeline, texts = self._pipeline, document_list(texts)
         policy = pipeline.policy(allowed_special, disallowed_special)
-        _, raw = pipeline.encoder.encode_flat(texts, policy.plan, threads=_threads(threads), count_only=True)
+        _, raw = pipeline.encoder.encode_flat(
+            texts, policy.plan, threads=thread_count(threads), count_only=True
+        )
         counts = memoryview(raw).cast("q").tolist() if raw else []
         more = sum(map(len, pipeline.affixes)) if add_special_tokens else 0
         return [
@@ -400,7 +402,7 @@ class TextEncoder(TokenizerBase):
         return [*before, *ids, *after]
 
 
-def _documents(texts: Iterable[Text]) -> list[Text]:
+def document_list(texts: Iterable[Text]) -> list[Text]:
     """Give documents as a list; one text in its place is a mistake that would be taken for its characters."""
     if isinstance(texts, str | bytes):
         raise DocumentTypeError("texts must be several documents, such as a list; encode() takes one")
@@ -421,7 +423,14 @@ def check_dtype(dtype: str, n_vocab: int) -> None:
         raise ConfigError(f"ids up to {n_vocab - 1} do not fit uint16; use uint32")
 
 
-def _threads(threads: int) -> int:
+def thread_count(threads: int) -> int:
+    """Give a number of threads, where 0 asks for one per processor.
+
+    Raises
+    ------
+    ConfigError
+        If it is no number of threads.
+    """
     if not isinstance(threads, int) or threads < 0:
         raise ConfigError(f"threads must be a number of threads, or 0 for one per processor, not {threads!r}")
     return threads or available_cpus()

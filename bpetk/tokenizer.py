@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from bpetk.definition import Definition
+from bpetk.errors import ConfigError
 from bpetk.file_encoding import FileEncoder
 from bpetk.id_decoding import IdDecoder
 from bpetk.interop.image import write_image
-from bpetk.interop.loading import load_definition
+from bpetk.interop.loading import find_sentencepiece, load_definition, read_file
 from bpetk.model_file import save_tokenizer
 from bpetk.report import TrainReport
+from bpetk.sp_tokenizer import SentencePieceTokenizer
 
 
 class Tokenizer(FileEncoder, IdDecoder):
@@ -83,14 +85,21 @@ class Tokenizer(FileEncoder, IdDecoder):
         path
             A file, or a directory that holds one. What it is, is seen from its content: ``tokenizer.json``, a file of
             ranks as tiktoken has them, Mistral's ``tekken.json``, ``vocab.json`` with ``merges.txt`` beside, an
-            image (`save_image`). A directory is searched for the first four, in this order.
+            image (`save_image`), a ``.model`` of SentencePiece. A directory is searched for the first four and a
+            model, in the order ``tokenizer.json``, ``tekken.json``, model, ranks, ``vocab.json``.
         format
-            ``"hf"``, ``"tiktoken"``, ``"tekken"``, ``"gpt2"`` or ``"image"``, to take nothing else.
+            ``"hf"``, ``"tiktoken"``, ``"tekken"``, ``"gpt2"``, ``"image"`` or ``"sentencepiece"``, to take nothing
+            else.
         scheme, pattern
             How text is cut, for a file of ranks, which does not say it: the name of a scheme, or a pattern in
             tiktoken's dialect.
         special_tokens
             Special tokens and their ids, for a file that does not say them.
+
+        Returns
+        -------
+        Tokenizer
+            For a model of SentencePiece a `SentencePieceTokenizer`, which has the same methods.
 
         Raises
         ------
@@ -100,6 +109,12 @@ class Tokenizer(FileEncoder, IdDecoder):
         ConfigError
             If an option is needed, or does not go with the file.
         """
+        if (model := find_sentencepiece(path, format)) is not None:
+            if scheme is not None or pattern is not None or special_tokens is not None:
+                raise ConfigError(
+                    f"scheme, pattern and special_tokens cannot be given: {str(model)!r} says it itself"
+                )
+            return cast("Tokenizer", SentencePieceTokenizer.from_bytes(read_file(model), source=str(model)))
         definition = load_definition(
             path, format=format, scheme=scheme, pattern=pattern, special_tokens=special_tokens
         )

@@ -13,9 +13,10 @@ import click
 from click.core import ParameterSource
 
 from bpetk.errors import ConfigError
-from bpetk.interop.loading import load_definition
+from bpetk.interop.loading import find_sentencepiece, load_definition
 from bpetk.pretokenizers import SCHEMES
 from bpetk.report import BYTE_LEVEL, SENTENCEPIECE
+from bpetk.sp_tokenizer import SentencePieceTokenizer
 from bpetk.tokenizer import Tokenizer
 
 ALGORITHMS = (BYTE_LEVEL, SENTENCEPIECE)
@@ -42,7 +43,7 @@ _ARGUMENTS = {
     "model_writer": "it is for Python; it is --out here",
 }
 
-FORMATS = ("hf", "tiktoken", "tekken", "gpt2", "image")
+FORMATS = ("hf", "tiktoken", "tekken", "gpt2", "image", "sentencepiece")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -305,13 +306,15 @@ def load_model(model: str, *, for_decoding: bool = False, **options: Any) -> Tok
     """Load the tokenizer that the options describe; one that is to decode only needs no scheme."""
     arguments = loading_arguments(**options)
     try:
-        if for_decoding:
+        if for_decoding and find_sentencepiece(model, arguments.get("format")) is None:
             tokenizer = Tokenizer(load_definition(model, for_decoding=True, **arguments))
         else:
             tokenizer = Tokenizer.from_file(model, **arguments)
     except ConfigError as error:
         text = str(error).replace("give scheme= or pattern=", "give --scheme or --pattern")
         raise ConfigError(f"{model}: {text}") from error
+    if isinstance(tokenizer, SentencePieceTokenizer):
+        return tokenizer  # has the same methods, but no definition
     definition = tokenizer.definition
     silent = definition.format in ("tiktoken", "gpt2") and not definition.beside
     if silent and not tokenizer.special_tokens and not for_decoding:

@@ -8,8 +8,9 @@ from typing import Any, NoReturn
 from bpetk.errors import ModelFileError
 from bpetk.interop.json_fields import parse_json, short
 
-FORMATS = ("hf", "tekken", "tiktoken", "gpt2", "image")
-"""``tokenizer.json``, ``tekken.json``, a rank file of tiktoken, ``vocab.json`` with ``merges.txt``, an image."""
+FORMATS = ("hf", "tekken", "tiktoken", "gpt2", "image", "sentencepiece")
+"""``tokenizer.json``, ``tekken.json``, a rank file of tiktoken, ``vocab.json`` with ``merges.txt``, an image,
+a model of SentencePiece."""
 
 _MAGIC = (
     (b"\x1f\x8b", "compressed (gzip); unpack it first"),
@@ -109,7 +110,8 @@ def _refuse_other(data: bytes) -> NoReturn:
             raise ModelFileError(f"is {name}")
     if is_sentencepiece(data):
         raise ModelFileError(
-            "is a model of SentencePiece, which is not byte-level BPE; bpetk does not read it"
+            "is a model of SentencePiece, which is not byte-level BPE; Tokenizer.from_file, encode, decode and "
+            "count take it, this does not"
         )
     if data[:1] == b"\x80" and data[1:2] in b"\x02\x03\x04\x05":
         raise ModelFileError("is a pickle, which could run any program; bpetk does not open it")

@@ -88,6 +88,45 @@ def load_definition(
     return _with_neighbours(definition, folder)
 
 
+def find_sentencepiece(path: str | os.PathLike[str], format: str | None = None) -> Path | None:
+    """Find the model of SentencePiece that a path stands for.
+
+    Parameters
+    ----------
+    path
+        A file, or a folder; there a ``tokenizer.json`` and a ``tekken.json`` go before.
+    format
+        As in `load_definition`; ``"sentencepiece"``: nothing else will do.
+
+    Returns
+    -------
+    Path | None
+        The file; None if the path stands for something else.
+
+    Raises
+    ------
+    ModelFileError
+        If there are several, or none although nothing else will do.
+    """
+    file = Path(path)
+    if format not in (None, "sentencepiece"):
+        return None
+    if not file.is_dir():
+        if format is None and not is_sentencepiece(_head(file)):
+            return None
+        return file
+    candidates = _candidates(file)
+    before = [] if format else [found for kind in ("hf", "tekken") for found in candidates[kind]()]
+    found = candidates["sentencepiece"]()
+    if any(other.exists() for other in before) or (not found and format is None):
+        return None
+    if len(found) != 1:
+        names = ", ".join(model.name for model in found)
+        problem = f"several models ({names}); name one of them" if found else "no model of SentencePiece"
+        raise ModelFileError(f"{str(file)!r} holds {problem}")
+    return found[0]
+
+
 def _load_file(
     path: Path,
     format: str | None,
@@ -208,8 +247,9 @@ def _choose(folder: Path, format: str | None) -> Path:
         found = [path for path in candidates() if path.exists()]
         if not found or format not in (None, kind):
             continue
-        if kind == "SentencePiece" or kind == "WordPiece":
-            raise ModelFileError(f"{found[0]}: is a file of {kind}, which bpetk does not read")
+        if kind == "sentencepiece" or kind == "WordPiece":
+            name, where = {"sentencepiece": ("SentencePiece", " here")}.get(kind, (kind, ""))
+            raise ModelFileError(f"{found[0]}: is a file of {name}, which bpetk does not read{where}")
         if len(found) > 1:
             names = ", ".join(path.name for path in found)
             raise ModelFileError(f"{str(folder)!r} holds several tokenizers ({names}); name one of them")
@@ -224,7 +264,7 @@ def _candidates(folder: Path) -> dict[str, Callable[[], list[Path]]]:
     return {
         "hf": lambda: [folder / "tokenizer.json"],
         "tekken": lambda: _tekken_files(folder),
-        "SentencePiece": lambda: [
+        "sentencepiece": lambda: [
             path for path in sorted(folder.glob("*.model")) if is_sentencepiece(_head(path))
         ],
         "tiktoken": lambda: _rank_files(folder),

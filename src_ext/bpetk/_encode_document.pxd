@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from bpetk._added_tokens cimport Matcher
 from bpetk._encode_state cimport Worker
+from bpetk._sp_document cimport Sentences
 
 cdef enum TextKind:
     TEXT_UTF8 = 0       # known to be well-formed
@@ -31,6 +32,8 @@ cdef class Plan:
     cdef const uint32_t[::1] second_ids
     cdef int form               # normalization form that the text must be in already, or -1
     cdef readonly bint general  # nothing is done natively
+    cdef readonly Sentences sentences   # documents are encoded as SentencePiece does, and nothing else applies
+    cdef bint has_sentences
 
 # Appends the ids of a document and returns a Failure; what was appended before a failure is of no use.
 cdef int encode_document(Worker* w, Plan plan, Text text, int scheme) noexcept nogil

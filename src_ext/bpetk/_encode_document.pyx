@@ -11,6 +11,7 @@ from bpetk._encode_state cimport (
 from bpetk._encode_worker cimport Line, encode_lines, encode_stretch, worker_room
 from bpetk._native cimport mem_alloc, mem_free, utf8_check, utf8_encode
 from bpetk._normalizer cimport nfc_first_change
+from bpetk._sp_document cimport Sentences, encode_sentences
 from bpetk._types cimport SCHEME_CL100K_TIKTOKEN, SCHEME_WHITESPACE
 
 cdef enum:
@@ -20,8 +21,9 @@ cdef enum:
 cdef class Plan:
     def __init__(
         self, *, Matcher forbidden=None, Matcher suspects=None, Matcher first=None, first_ids=None,
-        Matcher second=None, second_ids=None, int form=-1, bint general=False,
+        Matcher second=None, second_ids=None, int form=-1, bint general=False, Sentences sentences=None,
     ):
+        self.sentences, self.has_sentences = sentences, sentences is not None
         self.forbidden, self.suspects, self.first, self.second = forbidden, suspects, first, second
         self.has_forbidden, self.has_suspects = forbidden is not None, suspects is not None
         self.has_first, self.has_second = first is not None, second is not None
@@ -153,12 +155,17 @@ cdef int encode_document(Worker* w, Plan plan, Text text, int scheme) noexcept n
     cdef int failure
     if text.n == 0:
         return FINE
+    if plan.has_sentences and text.kind == TEXT_BYTES:
+        # A byte that is part of no character is what the normalizer deals with.
+        text.kind = TEXT_UTF8
     failure = as_utf8(w, text, &s, &n)
-    if not failure:
+    if not failure and plan.has_sentences:
+        failure = encode_sentences(w, plan.sentences, s, n)
+    elif not failure:
         failure = encode_utf8(w, plan, s, n, scheme)
     if failure:
         w.failure = FINE
-        w.n_items = 0
+        w.n_items = w.n_cuts = 0
     return failure
 
 

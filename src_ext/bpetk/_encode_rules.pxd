@@ -1,6 +1,6 @@
 """What a model's merges become for encoding: immutable tables, built once, shared by all threads."""
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from bpetk._native cimport PairRanks
 
@@ -51,6 +51,15 @@ cdef struct Rules:
     const uint8_t* blob
     const uint32_t* offsets
     uint32_t n_ids
+    # Merging starts from characters, as in SentencePiece (_sp_rules); NULL: from bytes.
+    const uint16_t* pages   # [0x110000 / 64] which 64 code points of `symbols`
+    const uint32_t* symbols     # [pages * 64] symbol of a code point, or NO_ID
+    const uint32_t* last_equal  # rank -> the last rank of the same score; NULL: no two have one
+    const uint32_t* odd_start   # symbols from n_ids on are no ids: those of n_ids + k are odd_ids[odd_start[k]:...]
+    const uint32_t* odd_ids
+    bint byte_fallback      # what has no symbol becomes byte_id of its bytes, else unk_id
+    bint fold_blanks        # a blank stands for U+2581
+    bint before_blanks      # nothing but a blank is joined to a blank behind it
 
 cdef class EncodeRules:
     cdef Rules rules

@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from bpetk._encode_rules cimport Rules
-from bpetk._native cimport CacheEntry, MergeJob, SegmentItem
+from bpetk._native cimport CacheEntry, MergeJob, SegmentItem, SentenceText
 from bpetk._segment_merge cimport Scratch
 
 cdef enum:
@@ -46,6 +46,7 @@ cdef struct Worker:
     Scratch scratch
     uint8_t* text           # [text_room] UTF-8 of a str
     size_t text_room
+    SentenceText normal     # a normalized sentence
     const uint8_t* base     # of the batch
     size_t base_at          # its offset in the text of the call
     size_t limit            # bytes readable from base

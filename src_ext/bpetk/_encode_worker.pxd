@@ -21,3 +21,9 @@ cdef int encode_lines(
 # Appends the ids of one stretch of UTF-8 text; each returns a Failure. `at`: the stretch's offset, for error_at.
 cdef int encode_stretch(Worker* w, const uint8_t* s, size_t n, int scheme, size_t at) noexcept nogil
 cdef int encode_pieces(Worker* w, const uint8_t* s, const uint64_t* ends, size_t n_pieces, size_t at) noexcept nogil
+
+# Parts, for texts that are cut elsewhere.
+# Begin a batch at s + base; n bytes are readable from s, which is at `at` in the text of the call.
+cdef void set_base(Worker* w, const uint8_t* s, size_t base, size_t n, size_t at) noexcept nogil
+# Put out the ids of all segments that were cut.
+cdef void look_up(Worker* w) noexcept nogil

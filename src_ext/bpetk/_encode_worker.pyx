@@ -12,7 +12,7 @@ from bpetk._missed_segments cimport grow, merge_missed
 from bpetk._native cimport (
     CacheEntry, CutBlock, ascii_short, cache_put, class_and_length, cpu_has_cut_blocks, cut_block, find_items,
     highest_bit, kCutBefore, kCutRead, kElsewhere, kLongKey, lowest_bit, make_items, mem_alloc, mem_alloc_now, mem_free,
-    put_all, put_cuts,
+    put_all, put_cuts, text_release,
 )
 from bpetk._scanner cimport TIER_AVX512, Scan, scan_next
 from bpetk._segment_merge cimport scratch_free, scratch_init
@@ -55,6 +55,7 @@ cdef void worker_free(Worker* w) noexcept nogil:
     mem_free(w.cache, sizeof(CacheEntry) * 2 << w.line_bits)
     mem_free(w.out, w.out_room * 4)
     mem_free(w.text, w.text_room)
+    text_release(&w.normal)
     mem_free(w.spilled, w.spill_room * 4)
     scratch_free(&w.scratch)
     mem_free(w, sizeof(Worker))
@@ -302,7 +303,7 @@ cdef size_t cut_mixed(Worker* w, size_t start, const uint64_t* ends, size_t n, s
     return done + cut_pretokens(w, end, ends + done, n - done, less, w.fresh)
 
 
-cdef inline void set_base(Worker* w, const uint8_t* s, size_t base, size_t n, size_t at) noexcept nogil:
+cdef void set_base(Worker* w, const uint8_t* s, size_t base, size_t n, size_t at) noexcept nogil:
     """Begin a batch at s + base; n bytes are readable from s."""
     w.base, w.base_at, w.limit, w.before = s + base, at + base, n - base, base
     w.n_cuts = w.cut_from = 0

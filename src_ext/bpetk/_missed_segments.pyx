@@ -8,7 +8,9 @@ from bpetk._encode_state cimport JOBS, NO_MEMORY, UNKNOWN_BYTE, Worker
 from bpetk._native cimport (
     MergeJob, SegmentItem, kAskAgain, kCountShift, kElsewhere, kLongKey, mem_alloc, mem_free, merge_step,
 )
-from bpetk._segment_merge cimport MERGE_DONE, MERGE_RUNS, job_start, merge_segment
+from bpetk._segment_merge cimport (
+    MERGE_DONE, MERGE_RUNS, job_of_characters, job_start, merge_heap, merge_segment, scratch_room, symbols_of,
+)
 
 cdef enum:
     LEAST_OUT = 4096
@@ -60,6 +62,106 @@ cdef inline bint known_bytes(Worker* w, const uint8_t* t, size_t n) noexcept nog
     return True
 
 
+# ---------------------------------------------------------------------------------------------------------------------
+# Segments of characters.
+
+cdef inline bint spill(Worker* w, const uint32_t* ids, size_t n) noexcept nogil:
+    if w.n_spilled + n > w.spill_room and not grow(&w.spilled, &w.spill_room, w.n_spilled, w.n_spilled + n):
+        w.failure = NO_MEMORY
+        return False
+    memcpy(w.spilled + w.n_spilled, ids, n * 4)
+    w.n_spilled += n
+    return True
+
+
+cdef void spill_symbols(Worker* w, const uint32_t* symbols, size_t n) noexcept nogil:
+    """Keep the ids of symbols."""
+    cdef const Rules* r = w.rules
+    cdef size_t i
+    cdef uint32_t odd
+    for i in range(n):
+        if symbols[i] < r.n_ids:
+            spill(w, symbols + i, 1)
+        else:
+            odd = symbols[i] - r.n_ids
+            spill(w, r.odd_ids + r.odd_start[odd], r.odd_start[odd + 1] - r.odd_start[odd])
+
+
+cdef size_t spill_unknown(Worker* w, const uint8_t* t) noexcept nogil:
+    """Keep the ids of a character without a symbol; returns its length."""
+    cdef const Rules* r = w.rules
+    cdef size_t i, n = 1 if t[0] < 0x80 else 2 if t[0] < 0xE0 else 3 if t[0] < 0xF0 else 4
+    if not r.byte_fallback:
+        spill(w, &r.unk_id, 1)
+        return n
+    for i in range(n):
+        spill(w, &r.byte_id[t[i]], 1)
+    return n
+
+
+cdef void take_spilled(Worker* w, uint32_t k, size_t before) noexcept nogil:
+    """Give missed segment k what was spilled since there were `before`."""
+    cdef uint32_t* d = w.side[k]
+    cdef size_t n = w.n_spilled - before
+    if n <= 4 and not w.failure:
+        w.n_spilled = before
+        take(w, k, w.spilled + before, n, 0)
+        return
+    d[0], d[1], d[2], d[3] = <uint32_t>before, <uint32_t>n, 0, kElsewhere
+
+
+cdef void take_symbols(Worker* w, uint32_t k, const uint32_t* symbols, size_t n) noexcept nogil:
+    """Keep the ids of missed segment k, which has become these symbols."""
+    cdef uint32_t highest = 0
+    cdef size_t i, before = w.n_spilled
+    for i in range(n):
+        highest = max(highest, symbols[i])
+    if highest < w.rules.n_ids:
+        take(w, k, symbols, n, 0)
+    else:
+        spill_symbols(w, symbols, n)
+        take_spilled(w, k, before)
+
+
+cdef void merge_characters(Worker* w, uint32_t k, const uint8_t* t, size_t n) noexcept nogil:
+    """Missed segment k of any length, with characters that have no symbol: nothing is joined across these."""
+    cdef const Rules* r = w.rules
+    cdef size_t before = w.n_spilled, at = 0, got, stopped = 0
+    while at < n and not w.failure:
+        if not scratch_room(&w.scratch, n - at):
+            w.failure = NO_MEMORY
+            break
+        got = symbols_of(r, t + at, n - at, w.scratch.ids, n - at, &stopped)
+        spill_symbols(w, w.scratch.ids, merge_heap(r, &w.scratch, got))
+        at += stopped
+        if at < n:
+            at += spill_unknown(w, t + at)
+    take_spilled(w, k, before)
+
+
+cdef bint start_characters(Worker* w, MergeJob* job, uint32_t k, const uint8_t* t, size_t n) noexcept nogil:
+    """Begin missed segment k; false if it is done at once."""
+    cdef uint32_t id
+    cdef int state
+    if w.rules.whole_first:
+        # A piece that is always taken as a whole is a segment wherever its text stands.
+        id = find_whole(w.rules, t, n)
+        if id != NO_ID:
+            take(w, k, &id, 1, 0)
+            return False
+    job.tag = k
+    state = job_of_characters(w.rules, job, t, n)
+    if state == MERGE_RUNS:
+        return True
+    if state == MERGE_DONE:
+        take_symbols(w, k, job.symbol, 1)
+    else:
+        merge_characters(w, k, t, n)
+    return False
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
 cdef bint start_missed(Worker* w, MergeJob* job, uint32_t k) noexcept nogil:
     """Begin missed segment k; false if it is done at once."""
     cdef const Rules* r = w.rules
@@ -69,6 +171,8 @@ cdef bint start_missed(Worker* w, MergeJob* job, uint32_t k) noexcept nogil:
     cdef uint32_t id, flag = 0
     cdef int state
     cdef size_t got
+    if r.symbols != NULL:
+        return start_characters(w, job, k, t, n)
     # With dropout Hugging Face does not look for whole tokens either.
     if r.whole_first and not w.scratch.drop_below:
         id = find_whole(r, t, n)
@@ -108,10 +212,13 @@ cdef void merge_missed(Worker* w, uint32_t n_missed) noexcept nogil:
     while running:
         a = 0
         while a < running:
-            if merge_step(w.tier, r.pairs, r.result, &w.jobs[a]):
+            if merge_step(w.tier, r.pairs, r.result, r.last_equal, &w.jobs[a]):
                 a += 1
                 continue
-            take(w, w.jobs[a].tag, w.jobs[a].symbol, w.jobs[a].n, 0)
+            if r.symbols != NULL:
+                take_symbols(w, w.jobs[a].tag, w.jobs[a].symbol, w.jobs[a].n)
+            else:
+                take(w, w.jobs[a].tag, w.jobs[a].symbol, w.jobs[a].n, 0)
             runs = False
             while next < n_missed and not runs:
                 runs = start_missed(w, &w.jobs[a], next)

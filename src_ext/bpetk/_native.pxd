@@ -69,7 +69,7 @@ cdef extern from "native/merge_step.h" namespace "bpetk" nogil:
         int n
         int at
         uint32_t tag
-    bint merge_step(int tier, const PairRanks& t, const uint32_t* result, MergeJob* j)
+    bint merge_step(int tier, const PairRanks& t, const uint32_t* result, const uint32_t* last_equal, MergeJob* j)
 
 cdef extern from "native/segment_cache.h" namespace "bpetk" nogil:
     uint32_t kIdMask
@@ -137,6 +137,7 @@ cdef extern from "native/cut_blocks.h" namespace "bpetk" nogil:
         uint32_t next
     bint cpu_has_cut_blocks()
     void cut_block(const uint8_t* p, const uint32_t* bitmap, const uint32_t* guard, CutBlock* out)
+    void cut_text_block(const uint8_t* p, const uint32_t* bitmap, bint before_blanks, CutBlock* out)
     size_t put_cuts(uint32_t* cuts, uint64_t segments, uint64_t forced, bint fresh, uint32_t place)
 
 cdef extern from "native/bits.h" namespace "bpetk" nogil:
@@ -173,6 +174,7 @@ cdef extern from "native/sentence_text.h" namespace "bpetk" nogil:
     struct SpaceRules:
         bint collapse
         bint escape
+        bint fold
     struct Prefix:
         const uint8_t* text
         size_t length
@@ -188,4 +190,5 @@ cdef extern from "native/sentence_text.h" namespace "bpetk" nogil:
         const CompiledMap& m, SpaceRules spaces, const uint8_t* s, size_t at, size_t stop, size_t n,
         cpp_bool* after_space, SentenceText* t
     )
+    void text_fold(SentenceText* t, size_t begin)
     size_t text_trim(SentenceText* t, size_t begin, SpaceRules spaces, size_t end)

@@ -26,5 +26,13 @@ cdef void scratch_free(Scratch* s) noexcept nogil
 cdef bint scratch_room(Scratch* s, size_t n) noexcept nogil
 # First symbols of a job for a segment of at most 16 symbols: MERGE_RUNS, or MERGE_DONE with n == 1, or -1: too long.
 cdef int job_start(const Rules* r, MergeJob* j, const uint8_t* t, size_t n, bint last) noexcept nogil
+# The same for characters: MERGE_RUNS, MERGE_DONE, or -1: too many, or one of them has no symbol.
+cdef int job_of_characters(const Rules* r, MergeJob* j, const uint8_t* t, size_t n) noexcept nogil
+# Symbols of a segment's characters, at most `most`, up to one that has none; where that is goes to stopped_at_out.
+cdef size_t symbols_of(
+    const Rules* r, const uint8_t* t, size_t n, uint32_t* out, size_t most, size_t* stopped_at_out
+) noexcept nogil
+# Merge s.ids[:n] in place; returns how many are left.
+cdef size_t merge_heap(const Rules* r, Scratch* s, size_t n) noexcept nogil
 # Ids of a segment into s.ids. `last`: the segment ends its pretoken. Returns their number; 0 when memory is out.
 cdef size_t merge_segment(const Rules* r, Scratch* s, int tier, const uint8_t* t, size_t n, bint last) noexcept nogil

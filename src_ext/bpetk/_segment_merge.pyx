@@ -91,6 +91,45 @@ cdef int job_start(const Rules* r, MergeJob* j, const uint8_t* t, size_t n, bint
     return MERGE_DONE if k == 1 else MERGE_RUNS
 
 
+cdef size_t symbols_of(
+    const Rules* r, const uint8_t* t, size_t n, uint32_t* out, size_t most, size_t* stopped_at_out
+) noexcept nogil:
+    # INVARIANT: t is well-formed.
+    cdef size_t i = 0, k = 0
+    cdef unsigned length
+    cdef uint32_t lead, page, symbol
+    while i < n and k < most:
+        lead = t[i]
+        if lead < 0x80:
+            length, page = 1, lead >> 6
+        elif lead < 0xE0:
+            length, page = 2, lead & 31
+        elif lead < 0xF0:
+            length, page = 3, (lead & 15) << 6 | (t[i + 1] & 63)
+        else:
+            length, page = 4, (lead & 7) << 12 | <uint32_t>(t[i + 1] & 63) << 6 | (t[i + 2] & 63)
+        symbol = r.symbols[<uint32_t>r.pages[page] << 6 | (t[i + length - 1] & 63)]
+        if symbol == NO_ID:
+            break
+        out[k] = symbol
+        k += 1
+        i += length
+    stopped_at_out[0] = i
+    return k
+
+
+cdef int job_of_characters(const Rules* r, MergeJob* j, const uint8_t* t, size_t n) noexcept nogil:
+    cdef size_t i, k, stopped
+    k = symbols_of(r, t, n, j.symbol, kLanes, &stopped)
+    if stopped != n:
+        return -1
+    memset(j.rank, 0xFF, kLanes * sizeof(uint32_t))
+    j.n, j.at = <int>k, -2
+    for i in range(k - 1):
+        pair_prefetch(r.pairs, j.symbol[i], j.symbol[i + 1])
+    return MERGE_DONE if k == 1 else MERGE_RUNS
+
+
 cdef inline void heap_push(uint64_t* heap, size_t* n, uint64_t entry) noexcept nogil:
     cdef size_t i = n[0], up
     n[0] += 1
@@ -134,9 +173,18 @@ cdef inline uint64_t next_random(uint64_t* state) noexcept nogil:
     return z ^ (z >> 31)
 
 
+cdef inline uint32_t order_of(const Rules* r, uint32_t rank) noexcept nogil:
+    """What ranks are compared by."""
+    return rank if r.last_equal == NULL or rank == kNoRank else r.last_equal[rank]
+
+
+cdef inline void heap_offer(const Rules* r, uint64_t* heap, size_t* n, uint32_t at, uint32_t rank) noexcept nogil:
+    if rank != kNoRank:
+        heap_push(heap, n, <uint64_t>order_of(r, rank) << 32 | at)
+
+
 cdef size_t merge_heap(const Rules* r, Scratch* s, size_t n) noexcept nogil:
-    """Merge s.ids[:n] in place. INVARIANT: an entry is rank << 32 | position, and alive if the pair now at the position
-    has that rank."""
+    # INVARIANT: an entry is order_of(rank) << 32 | position, and alive if the pair now at the position has that order.
     cdef uint32_t* ids = s.ids
     cdef uint32_t* after = s.after
     cdef uint32_t* before = s.before
@@ -150,9 +198,7 @@ cdef size_t merge_heap(const Rules* r, Scratch* s, size_t n) noexcept nogil:
         if i + 16 < n:
             pair_prefetch(r.pairs, ids[i + 15], ids[i + 16])
         if i + 1 < n:
-            rank = pair_rank(r.pairs, ids[i], ids[i + 1])
-            if rank != kNoRank:
-                heap_push(heap, &size, <uint64_t>rank << 32 | i)
+            heap_offer(r, heap, &size, <uint32_t>i, pair_rank(r.pairs, ids[i], ids[i + 1]))
     dropped = 3 * s.room     # entries set aside by dropout, from the end of the heap's memory downwards
     while size:
         entry = heap_pop(heap, &size)
@@ -165,25 +211,24 @@ cdef size_t merge_heap(const Rules* r, Scratch* s, size_t n) noexcept nogil:
             while dropped < 3 * s.room:
                 heap_push(heap, &size, heap[dropped])
                 dropped += 1
-        at, rank = <uint32_t>entry, <uint32_t>(entry >> 32)
+        at = <uint32_t>entry
         if ids[at] == GONE:
             continue
         right = after[at]
-        if right == END or pair_rank(r.pairs, ids[at], ids[right]) != rank:
+        if right == END:
+            continue
+        rank = pair_rank(r.pairs, ids[at], ids[right])
+        if order_of(r, rank) != <uint32_t>(entry >> 32):
             continue
         ids[at] = r.result[rank]
         ids[right] = GONE
         after[at] = after[right]
         if after[at] != END:
             before[after[at]] = at
-            rank = pair_rank(r.pairs, ids[at], ids[after[at]])
-            if rank != kNoRank:
-                heap_push(heap, &size, <uint64_t>rank << 32 | at)
+            heap_offer(r, heap, &size, at, pair_rank(r.pairs, ids[at], ids[after[at]]))
         left = before[at]
         if left != END:
-            rank = pair_rank(r.pairs, ids[left], ids[at])
-            if rank != kNoRank:
-                heap_push(heap, &size, <uint64_t>rank << 32 | left)
+            heap_offer(r, heap, &size, left, pair_rank(r.pairs, ids[left], ids[at]))
     k = 0
     for i in range(n):
         if ids[i] != GONE:
@@ -200,7 +245,7 @@ cdef size_t merge_segment(const Rules* r, Scratch* s, int tier, const uint8_t* t
         state = job_start(r, &job, t, n, last)
         if state != -1:
             if state == MERGE_RUNS:
-                while merge_step(tier, r.pairs, r.result, &job):
+                while merge_step(tier, r.pairs, r.result, NULL, &job):
                     pass
             for i in range(<size_t>job.n):
                 s.ids[i] = job.symbol[i]

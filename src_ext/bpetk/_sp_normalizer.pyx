@@ -16,7 +16,7 @@ from bpetk._added_tokens cimport Matcher
 from bpetk._native cimport (
     MapFault, Prefix, SentenceText, kMapBeyond, kMapCycle, kMapGood, kMapOffset, kMapOpen, kMapRoot, kMapShort,
     kMapSize, kMapTarget, kMapValue, map_prefix, map_read, text_normalize, text_put_prefix, text_put_space,
-    text_release, text_reserve, text_trim, utf8_first_error,
+    text_fold, text_release, text_reserve, text_trim, utf8_first_error,
 )
 
 cdef enum:
@@ -106,7 +106,7 @@ cdef class Normalizer:
 
     def __cinit__(
         self, bytes blob, *, bint add_dummy_prefix, bint remove_extra_whitespaces, bint escape_whitespaces,
-        bint suffix=False, user_defined=()
+        bint suffix=False, user_defined=(), bint fold=False
     ):
         cdef size_t at = 0
         cdef MapFault fault
@@ -115,7 +115,9 @@ cdef class Normalizer:
         if fault != kMapGood:
             raise ValueError(f"the compiled normalization map is malformed: {map_fault(fault, at, len(self.blob))}")
         self.spaces.collapse = remove_extra_whitespaces
-        self.spaces.escape = escape_whitespaces
+        # Folding is escaping, and then a space for each U+2581: one byte instead of three.
+        self.spaces.escape = escape_whitespaces and not fold
+        self.spaces.fold = escape_whitespaces and fold
         self.add_dummy_prefix = add_dummy_prefix
         self.suffix = suffix
         self.user_defined = tuple(user_defined)
@@ -135,11 +137,17 @@ cdef class Normalizer:
     @property
     def escape_whitespaces(self):
         """Whether spaces become U+2581."""
-        return self.spaces.escape
+        return self.spaces.escape or self.spaces.fold
+
+    @property
+    def fold(self):
+        """Whether the result has a space for each U+2581."""
+        return self.spaces.fold
 
     def __reduce__(self):
         return _restored, (
-            self.blob, self.add_dummy_prefix, self.spaces.collapse, self.spaces.escape, self.suffix, self.user_defined
+            self.blob, self.add_dummy_prefix, self.spaces.collapse, self.escape_whitespaces, self.suffix,
+            self.user_defined, self.spaces.fold,
         )
 
     cdef bint normalize_line(self, const uint8_t* s, size_t n, SentenceText* out) noexcept nogil:
@@ -169,6 +177,8 @@ cdef class Normalizer:
                 symbol = symbol_at_or_after(self, s, at, n, &end)
         if not text_reserve(out, 4):
             return False
+        if self.spaces.fold:
+            text_fold(out, begin)
         if self.spaces.collapse:
             at = text_trim(out, begin, self.spaces, n)
         if self.add_dummy_prefix and self.suffix:
@@ -197,8 +207,9 @@ cdef class Normalizer:
             text_release(&text)
 
 
-def _restored(blob, add_dummy_prefix, remove_extra_whitespaces, escape_whitespaces, suffix, user_defined):
+def _restored(blob, add_dummy_prefix, remove_extra_whitespaces, escape_whitespaces, suffix, user_defined, fold):
     return Normalizer(
         blob, add_dummy_prefix=add_dummy_prefix, remove_extra_whitespaces=remove_extra_whitespaces,
         escape_whitespaces=escape_whitespaces, suffix=suffix, user_defined=user_defined,
+        fold=fold,
     )

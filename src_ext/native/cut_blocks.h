@@ -1,6 +1,6 @@
 // Where may a pretoken be cut, for the joints of characters in 61 bytes of text at a time: the cut filter of
 // bpetk/_encode_rules.pyx with AVX-512 (VBMI for picking characters out of a register, VBMI2 for packing positions).
-// Scalar twin: cut_pretokens in bpetk/_encode_worker.pyx.
+// Scalar twins: cut_pretokens in bpetk/_encode_worker.pyx, cut_characters in bpetk/_sp_document.pyx.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -32,17 +32,12 @@ inline bool cpu_has_cut_blocks() noexcept {
            __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("bmi2");
 }
 
-// SAFETY: 4 bytes before p and 64 from p are readable; p is the first byte of a character of well-formed text.
-__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2,bmi,bmi2,popcnt,lzcnt"))) inline void
-cut_block(const uint8_t* p, const uint32_t* bitmap, const uint32_t* guard, CutBlock* out) noexcept {
-    const __m512i block = _mm512_loadu_si512(p), before = _mm512_loadu_si512(p - kCutBefore);
-    const uint64_t high = _mm512_movepi8_mask(block);
-    const uint64_t continuation = _mm512_cmplt_epi8_mask(block, _mm512_set1_epi8(-64));
-    const uint64_t span = (uint64_t{1} << kCutSpan) - 1, starts = ~continuation;
-    const uint64_t behind = starts >> kCutSpan;
-    out->high = high & span;
-    out->next = static_cast<uint32_t>(kCutSpan + (behind ? __builtin_ctzll(behind) : 64 - kCutSpan));
-    const uint64_t joints = starts & span & (high | (high << 1) | (p[-1] >> 7));
+#define BPETK_CUTS __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2,bmi,bmi2,popcnt,lzcnt")))
+
+// Asks the tables for the joints before the characters at `joints`.
+template <bool kPatterns>
+BPETK_CUTS inline void ask_joints(__m512i block, __m512i before, uint64_t joints, const uint32_t* bitmap, const uint32_t* guard,
+                                  CutBlock* out) noexcept {
     const int n = __builtin_popcountll(joints);
     const __m512i iota = _mm512_set_epi8(
         63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42, 41, 40, 39, 38, 37, 36, 35, 34, 33,
@@ -74,11 +69,14 @@ cut_block(const uint8_t* p, const uint32_t* bitmap, const uint32_t* guard, CutBl
             _mm512_add_epi32(_mm512_mullo_epi32(x, _mm512_set1_epi32(static_cast<int>(0x9E3779B1u))),
                              _mm512_mullo_epi32(y, _mm512_set1_epi32(static_cast<int>(0x85EBCA6Bu)))),
             32 - kBigramBits);
-        const __m512i g = _mm512_or_si512(_mm512_slli_epi32(last, 8), first);
         const __m512i in_bitmap = _mm512_i32gather_epi32(_mm512_srli_epi32(h, 5), bitmap, 4);
-        const __m512i in_guard = _mm512_i32gather_epi32(_mm512_srli_epi32(g, 5), guard, 4);
         const unsigned kb = _mm512_test_epi32_mask(_mm512_srlv_epi32(in_bitmap, _mm512_and_si512(h, low5)), one);
-        const unsigned kg = _mm512_test_epi32_mask(_mm512_srlv_epi32(in_guard, _mm512_and_si512(g, low5)), one);
+        unsigned kg = 0;
+        if (kPatterns) {
+            const __m512i g = _mm512_or_si512(_mm512_slli_epi32(last, 8), first);
+            const __m512i in_guard = _mm512_i32gather_epi32(_mm512_srli_epi32(g, 5), guard, 4);
+            kg = _mm512_test_epi32_mask(_mm512_srlv_epi32(in_guard, _mm512_and_si512(g, low5)), one);
+        }
         kept |= static_cast<uint64_t>(kb | kg) << k;
         asked |= static_cast<uint64_t>(kg & ~kb) << k;
     }
@@ -86,11 +84,44 @@ cut_block(const uint8_t* p, const uint32_t* bitmap, const uint32_t* guard, CutBl
     out->ask = _pdep_u64(asked, joints);
 }
 
+// What begins in the span of a block: sets `high` and `next`; returns the first bytes of characters.
+BPETK_CUTS inline uint64_t block_starts(__m512i block, uint64_t high, CutBlock* out) noexcept {
+    const uint64_t starts = ~_mm512_cmplt_epi8_mask(block, _mm512_set1_epi8(-64));
+    const uint64_t behind = starts >> kCutSpan, span = (uint64_t{1} << kCutSpan) - 1;
+    out->high = high & span;
+    out->next = static_cast<uint32_t>(kCutSpan + (behind ? __builtin_ctzll(behind) : 64 - kCutSpan));
+    return starts & span;
+}
+
+// Only joints with a character outside ASCII. SAFETY: 4 bytes before p and 64 from p are readable; p is the first byte of a
+// character of well-formed text.
+BPETK_CUTS inline void cut_block(const uint8_t* p, const uint32_t* bitmap, const uint32_t* guard, CutBlock* out) noexcept {
+    const __m512i block = _mm512_loadu_si512(p), before = _mm512_loadu_si512(p - kCutBefore);
+    const uint64_t high = _mm512_movepi8_mask(block);
+    const uint64_t starts = block_starts(block, high, out);
+    ask_joints<true>(block, before, starts & (high | (high << 1) | (p[-1] >> 7)), bitmap, guard, out);
+}
+
+// All joints but those of two ASCII letters and of a blank and one, which are hardly ever cut; no patterns.
+// before_blanks: a text is cut before each blank behind something else. SAFETY: as above.
+BPETK_CUTS inline void cut_text_block(const uint8_t* p, const uint32_t* bitmap, bool before_blanks, CutBlock* out) noexcept {
+    const __m512i block = _mm512_loadu_si512(p), before = _mm512_loadu_si512(p - kCutBefore);
+    const uint64_t starts = block_starts(block, _mm512_movepi8_mask(block), out);
+    const __m512i lower = _mm512_set1_epi8(0x20), a = _mm512_set1_epi8('a');
+    const uint64_t letter = _mm512_cmple_epu8_mask(_mm512_sub_epi8(_mm512_or_si512(block, lower), a), _mm512_set1_epi8(25));
+    const uint64_t blank = _mm512_cmpeq_epi8_mask(block, lower);
+    const bool letter_before = static_cast<uint8_t>((p[-1] | 0x20) - 'a') <= 25, blank_before = p[-1] == ' ';
+    const uint64_t after_blank = blank << 1 | blank_before;
+    const uint64_t words = before_blanks ? blank & ~after_blank & starts : 0;
+    ask_joints<false>(block, before, starts & ~words & ~(letter & (letter << 1 | letter_before | after_blank)), bitmap, nullptr,
+                      out);
+    out->cut |= words;
+}
+
 // Writes the segments that end at the bits of `segments`, in order: offset << 1 | whether it is a whole pretoken. `forced`,
 // among them: ends of pretokens; `fresh`: the first segment begins one; `place`: offset of bit 0. Returns how many.
 // SAFETY: room for 64.
-__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2,bmi,bmi2,popcnt,lzcnt"))) inline size_t
-put_cuts(uint32_t* cuts, uint64_t segments, uint64_t forced, bool fresh, uint32_t place) noexcept {
+BPETK_CUTS inline size_t put_cuts(uint32_t* cuts, uint64_t segments, uint64_t forced, bool fresh, uint32_t place) noexcept {
     const uint64_t ends = _pext_u64(forced, segments);
     const uint64_t whole = ends & (ends << 1 | static_cast<uint64_t>(fresh));
     const __m512i iota = _mm512_set_epi8(
@@ -110,6 +141,7 @@ put_cuts(uint32_t* cuts, uint64_t segments, uint64_t forced, bool fresh, uint32_
 inline bool cpu_has_cut_blocks() noexcept { return false; }
 inline size_t put_cuts(uint32_t*, uint64_t, uint64_t, bool, uint32_t) noexcept { return 0; }
 inline void cut_block(const uint8_t*, const uint32_t*, const uint32_t*, CutBlock* out) noexcept { *out = CutBlock{}; }
+inline void cut_text_block(const uint8_t*, const uint32_t*, bool, CutBlock* out) noexcept { *out = CutBlock{}; }
 #endif
 
 }  // namespace bpetk

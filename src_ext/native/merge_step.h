@@ -34,8 +34,10 @@ inline void merge_ask(const PairRanks& t, MergeJob* j, int i, uint32_t merged) n
     pair_prefetch(t, j->right_a, j->right_b);
 }
 
-// False when nothing is left to merge.
-inline bool merge_step_portable(const PairRanks& t, const uint32_t* result, MergeJob* j) noexcept {
+// False when nothing is left to merge. last_equal: rank -> the last one of those that count as equal; nullptr: each counts
+// for itself.
+inline bool merge_step_portable(const PairRanks& t, const uint32_t* result, const uint32_t* last_equal,
+                                MergeJob* j) noexcept {
     if (j->at == -2) {
         for (int i = 0; i + 1 < j->n; ++i) j->rank[i] = pair_rank(t, j->symbol[i], j->symbol[i + 1]);
     } else if (j->at >= 0) {
@@ -51,6 +53,11 @@ inline bool merge_step_portable(const PairRanks& t, const uint32_t* result, Merg
         }
     }
     if (best == kNoRank) return false;
+    if (last_equal) {
+        const uint32_t last = last_equal[best];
+        for (i = 0; j->rank[i] > last;) ++i;
+        best = j->rank[i];
+    }
     const uint32_t merged = result[best];
     j->symbol[i] = merged;
     --j->n;
@@ -63,7 +70,8 @@ inline bool merge_step_portable(const PairRanks& t, const uint32_t* result, Merg
 }
 
 #if defined(BPETK_X86_TIERS)
-BPETK_AVX512 inline bool merge_step_avx512(const PairRanks& t, const uint32_t* result, MergeJob* j) noexcept {
+BPETK_AVX512 inline bool merge_step_avx512(const PairRanks& t, const uint32_t* result, const uint32_t* last_equal,
+                                           MergeJob* j) noexcept {
     __m512i rank;
     if (j->at == -2) {
         // Into a register at once: reading stored ranks back as one vector would wait for the stores.
@@ -82,9 +90,14 @@ BPETK_AVX512 inline bool merge_step_avx512(const PairRanks& t, const uint32_t* r
                                           static_cast<int>(right));
         }
     }
-    const uint32_t best = _mm512_reduce_min_epu32(rank);
+    uint32_t best = _mm512_reduce_min_epu32(rank);
     if (best == kNoRank) return false;
-    const int i = __builtin_ctz(_mm512_cmpeq_epi32_mask(rank, _mm512_set1_epi32(static_cast<int>(best))));
+    const uint32_t last = last_equal ? last_equal[best] : best;
+    const int i = __builtin_ctz(_mm512_cmple_epu32_mask(rank, _mm512_set1_epi32(static_cast<int>(last))));
+    if (last != best) {
+        best = static_cast<uint32_t>(_mm512_cvtsi512_si32(
+            _mm512_maskz_compress_epi32(static_cast<__mmask16>(1u << i), rank)));
+    }
     const uint32_t merged = result[best];
     __m512i symbol = _mm512_load_si512(j->symbol);
     symbol = _mm512_mask_set1_epi32(symbol, static_cast<__mmask16>(1u << i), static_cast<int>(merged));
@@ -99,12 +112,13 @@ BPETK_AVX512 inline bool merge_step_avx512(const PairRanks& t, const uint32_t* r
 }
 #endif
 
-inline bool merge_step(int tier, const PairRanks& t, const uint32_t* result, MergeJob* j) noexcept {
+inline bool merge_step(int tier, const PairRanks& t, const uint32_t* result, const uint32_t* last_equal,
+                       MergeJob* j) noexcept {
 #if defined(BPETK_X86_TIERS)
-    if (tier == kTierAvx512) return merge_step_avx512(t, result, j);
+    if (tier == kTierAvx512) return merge_step_avx512(t, result, last_equal, j);
 #endif
     (void)tier;
-    return merge_step_portable(t, result, j);
+    return merge_step_portable(t, result, last_equal, j);
 }
 
 }  // namespace bpetk

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "compiled_map.h"
+#include "utf_check.h"
 
 namespace bpetk {
 
@@ -23,6 +24,7 @@ constexpr size_t kTextSlack = 16;   // bytes behind the text that copying may wr
 struct SpaceRules {
     bool collapse;   // drop leading and trailing spaces, keep one of several
     bool escape;     // U+2581 for a space
+    bool fold;       // a space for U+2581, when all is done; not with `escape`
 };
 
 constexpr size_t kSlice = 4096;        // bytes of text for which room is made at a time
@@ -171,11 +173,52 @@ inline size_t text_copy_run(const CompiledMap& m, SpaceRules spaces, const uint8
     return at;
 }
 
+// The second of the next two spaces that stand together behind `at`, or `end`.
+inline size_t next_two_spaces(const uint8_t* s, size_t at, size_t end) noexcept {
+    size_t i = at + 1;
+    for (; i + 64 <= end; i += 64) {
+        uint8_t both = 0;
+        for (size_t k = 0; k < 64; ++k) both |= static_cast<uint8_t>((s[i + k] == ' ') & (s[i + k - 1] == ' '));
+        if (both) break;
+    }
+    while (i < end && (s[i] != ' ' || s[i - 1] != ' ')) ++i;
+    return i < end ? i : end;
+}
+
+// Copies s[at..stop) as it is, but for spaces, up to a byte of no character. Returns where it ended. SAFETY: room for it.
+inline size_t text_copy_whole(SpaceRules spaces, const uint8_t* s, size_t at, size_t stop, bool* after_space,
+                              SentenceText* t) noexcept {
+    const size_t end = at + utf8_check(s + at, stop - at);
+    while (at < end) {
+        if (*after_space && s[at] == ' ') {
+            ++at;
+            continue;
+        }
+        const size_t next = spaces.collapse ? next_two_spaces(s, at, end) : end;
+        std::memcpy(t->data + t->size, s + at, next - at);
+        t->size += next - at;
+        *after_space = spaces.collapse && s[next - 1] == ' ';
+        at = next;
+    }
+    return at;
+}
+
 // Normalizes s[at..stop), where a rule or character that begins before stop may end behind it. Returns where it ended, or
 // SIZE_MAX when memory is out.
 inline size_t text_normalize(const CompiledMap& m, SpaceRules spaces, const uint8_t* s, size_t at, size_t stop, size_t n,
                              bool* after_space, SentenceText* t) noexcept {
+    const bool whole = m.units.empty() && !t->aligned && !spaces.escape;
+    if (whole && !text_reserve(t, stop - at)) return SIZE_MAX;
     while (at < stop) {
+        if (whole) {
+            at = text_copy_whole(spaces, s, at, stop, after_space, t);
+            if (at == stop) break;
+            const Prefix prefix = map_prefix(m, s, at, n);
+            if (!text_put_prefix(t, spaces, prefix.text, prefix.length, at, after_space)) return SIZE_MAX;
+            at += prefix.taken;
+            if (!text_reserve(t, stop - at)) return SIZE_MAX;
+            continue;
+        }
         const size_t slice = stop - at < kSlice ? stop : at + kSlice;
         if (!text_reserve(t, 3 * (slice - at + 4))) return SIZE_MAX;
         at = t->aligned ? text_copy_run<true>(m, spaces, s, at, slice, n, after_space, t)
@@ -186,6 +229,26 @@ inline size_t text_normalize(const CompiledMap& m, SpaceRules spaces, const uint
         at += prefix.taken;
     }
     return at;
+}
+
+// Puts a space for each U+2581 from `begin` on.
+inline void text_fold(SentenceText* t, size_t begin) noexcept {
+    uint8_t* p = t->data + begin;
+    uint8_t* const end = t->data + t->size;
+    // Hardly any text has one.
+    while ((p = static_cast<uint8_t*>(std::memchr(p, kEscapedSpace[0], static_cast<size_t>(end - p))))) {
+        if (end - p >= 3 && std::memcmp(p, kEscapedSpace, 3) == 0) break;
+        ++p;
+    }
+    if (!p) return;
+    uint8_t* out = p;
+    while (p < end) {
+        const bool space = end - p >= 3 && std::memcmp(p, kEscapedSpace, 3) == 0;
+        if (t->aligned) t->source[out - t->data] = t->source[p - t->data];
+        *out++ = space ? ' ' : *p;
+        p += space ? 3 : 1;
+    }
+    t->size = static_cast<size_t>(out - t->data);
 }
 
 // Drops spaces at the end, back to `begin`; where the last one dropped came from, or `end`.

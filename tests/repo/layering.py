@@ -23,8 +23,8 @@ VALUES = (
 FILES = f"{VALUES} interop.* model_file"
 LIBRARY = (
     f"{FILES} counting trainer pipeline encoding streaming text_files tokenizer_base text_encoding file_encoding "
-    "id_decoding tokenizer sp_options sp_model sp_normalizers sp_counting sp_trained sp_trainer "
-    "probe targets reference_libraries token_files convert api"
+    "id_decoding tokenizer sp_options sp_model sp_normalizers sp_counting sp_trained sp_trainer sp_encoder sp_decoding "
+    "sp_places sp_vocabulary sp_text_encoding sp_tokenizer probe targets reference_libraries token_files convert api"
 )
 
 # Module -> modules it may import; `x.*` is all of the package x. Names are relative to bpetk, `.` is bpetk itself.
@@ -61,6 +61,13 @@ IMPORTS: dict[str, str] = {
     "sp_trainer": (
         f"{LEAVES} corpus trainer sp_options sp_model sp_normalizers sp_counting sp_trained _sp_counter _trainer"
     ),
+    # Encoding as SentencePiece does it.
+    "sp_decoding": f"{LEAVES} interop.* _sp_normalizer",
+    "sp_places": f"{LEAVES} sp_encoder",
+    "sp_vocabulary": f"{LEAVES} interop.* sp_decoding sp_encoder",
+    "sp_text_encoding": f"{VALUES} pipeline encoding text_encoding sp_places sp_vocabulary",
+    "sp_tokenizer": f"{LEAVES} interop.* id_decoding text_files sp_decoding sp_text_encoding",
+    "sp_encoder": f"{LEAVES} interop.* _sp_normalizer _sp_rules _sp_document _encode_document _encoder",
     "model_file": FILES,
     # Training and encoding do not know each other.
     "counting": f"{LEAVES} corpus pretokenizers custom_pattern _scanner _counter",
@@ -73,7 +80,7 @@ IMPORTS: dict[str, str] = {
     "text_encoding": f"{FILES} pipeline encoding tokenizer_base _encoder",
     "file_encoding": f"{FILES} text_files text_encoding",
     "id_decoding": f"{FILES} streaming tokenizer_base _decoder",
-    "tokenizer": f"{FILES} file_encoding id_decoding",
+    "tokenizer": f"{FILES} file_encoding id_decoding sp_tokenizer",
     "probe": f"{LEAVES} corpus text_files",
     "targets": FILES,
     "reference_libraries": f"{FILES} targets",
@@ -138,10 +145,13 @@ CIMPORTS: dict[str, str] = {
     "_tekken_reader": "_native _rank_reader",
     "_encode_rules": "_types _native",
     "_segment_merge": "_types _native _encode_rules",
+    "_sp_rules": "_native _scanner _encode_rules _segment_merge",
     "_encode_state.pxd": "_types _native _encode_rules _segment_merge",
     "_missed_segments": "_types _native _encode_rules _segment_merge _encode_state",
     "_encode_worker": "_types _native _scanner _encode_rules _segment_merge _encode_state _missed_segments",
-    "_encode_document": "_types _native _scanner _normalizer _added_tokens _encode_state _encode_worker",
+    "_sp_normalizer": "_native _added_tokens",
+    "_sp_document": "_native _added_tokens _sp_normalizer _encode_rules _encode_state _encode_worker",
+    "_encode_document": "_types _native _scanner _normalizer _added_tokens _encode_state _encode_worker _sp_document",
     "_encode_seed": "_types _native _scanner _encode_rules _encode_state _encode_worker",
     "_id_buffer": "_native",
     "_encoder": (
@@ -150,7 +160,6 @@ CIMPORTS: dict[str, str] = {
     ),
     "_image": "_types _native _encode_rules _encoder",
     "_decoder": "_types",
-    "_sp_normalizer": "_native _added_tokens",
     "_sp_counter": "_native _word_table _counter _added_tokens _sp_normalizer",
 }
 FOREIGN = ("cpython", "libc", "libcpp", "cython")

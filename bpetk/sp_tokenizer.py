@@ -1,0 +1,205 @@
+"""The tokenizer of a SentencePiece model as users hold it: text to ids and back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from bpetk.errors import ConfigError
+from bpetk.id_decoding import id_row
+from bpetk.interop.sentencepiece_model import read_model, write_model
+from bpetk.sp_decoding import PieceStreamDecoder
+from bpetk.sp_text_encoding import PieceTextEncoder
+from bpetk.text_files import read_parts, separator_bytes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+PART_BYTES = 16 << 20
+"""Bytes of a file that `SentencePieceTokenizer.iter_encode_file` takes at a time."""
+
+
+class SentencePieceTokenizer(PieceTextEncoder):
+    """A tokenizer with a BPE model of SentencePiece: ids, pieces, offsets and text are those of sentencepiece 0.2.3.
+
+    Immutable, safe to share between threads and after a fork, picklable, and equal to another one of the same model.
+    `Tokenizer.from_file` gives one for a ``.model`` file. Its methods are those of `Tokenizer`; those that encode take
+
+    add_bos, add_eos
+        Put the control piece that begins a text in front, the one that ends it behind.
+    reverse
+        Give the pieces in reverse order; the control pieces stay where they are.
+
+    A text that spells a control piece is ordinary text, so there is nothing to allow or to forbid:
+    ``disallowed_special`` refuses only strings that it is given, and ``allowed_special`` with a token in it, or
+    ``add_special_tokens``, is refused. A byte that is part of no character counts as U+FFFD.
+
+    Parameters
+    ----------
+    model
+        A model file as `bpetk.interop.sentencepiece_model.read_model` gives it.
+    source
+        The file it was read from, for errors.
+
+    Raises
+    ------
+    ModelFileError
+        If it is no BPE model, or holds something that cannot be reproduced exactly.
+
+    Examples
+    --------
+    >>> from bpetk.interop.sentencepiece_model import ModelFile, NormalizerSpec, Piece, PieceType
+    >>> pieces = [Piece("<unk>", 0.0, PieceType.UNKNOWN), Piece("<s>", 0.0, PieceType.CONTROL)]
+    >>> pieces += [Piece("\u2581a", -1.0), Piece("\u2581", -2.0), Piece("a", -3.0)]
+    >>> tok = SentencePieceTokenizer(ModelFile(pieces, {"model_type": 2}, NormalizerSpec("identity", b"")))
+    >>> tok
+    SentencePieceTokenizer(vocab_size=5)
+    >>> tok.encode("a ab", add_bos=True), tok.encode_pieces("a ab")
+    ([1, 2, 2, 0], ['▁a', '▁a', 'b'])
+    >>> tok.decode([1, 2, 2])
+    'a a'
+    """
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, source: str = "the model") -> SentencePieceTokenizer:
+        """Take a ``.model`` file from memory.
+
+        Raises
+        ------
+        ModelFileError
+            If it is malformed, or no BPE model; the message names the field.
+        """
+        tokenizer = cls(read_model(data, source), source=source)
+        tokenizer._native.encoder  # noqa: B018 - the tables belong to loading, not to the first text
+        tokenizer._native.plan  # noqa: B018
+        return tokenizer
+
+    def to_bytes(self) -> bytes:
+        """Give the ``.model`` file, byte for byte as the library writes it."""
+        return write_model(self._model)
+
+    # --- files --------------------------------------------------------------------------------------------------------
+
+    def encode_file(
+        self, path: str | os.PathLike[str], *, dtype: str = "uint32", **options: Any
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Encode the documents of a file; options as `iter_encode_file`.
+
+        Returns
+        -------
+        tuple[numpy.ndarray, numpy.ndarray]
+            Ids and row offsets, as `encode_batch_flat`.
+        """
+        import numpy as np
+
+        ids, rows, total = [], [np.zeros(1, np.int64)], 0
+        for part, ends in self.iter_encode_file(path, dtype=dtype, **options):
+            ids.append(part)
+            rows.append(ends + total)
+            total += len(part)
+        return np.concatenate([np.zeros(0, dtype), *ids]), np.concatenate(rows)
+
+    def iter_encode_file(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        separator: str | bytes | None = None,
+        encoding: str = "utf-8",
+        part_bytes: int = PART_BYTES,
+        **options: Any,
+    ) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        """Encode the documents of a file part by part.
+
+        Parameters
+        ----------
+        path
+            A file of text.
+        separator
+            What stands between two documents and belongs to none, such as a newline; None: the file is one document.
+        encoding
+            What the file is in.
+        part_bytes
+            About how many bytes are taken at a time; a document, which is normalized as a whole, may be longer.
+        options
+            As `encode_batch_flat`.
+
+        Yields
+        ------
+        tuple[numpy.ndarray, numpy.ndarray]
+            Ids, and int64 the places among them where documents end.
+        """
+        for documents, _ in read_parts(path, separator_bytes(separator), max(1, part_bytes), None, encoding):
+            ids, rows = self.encode_batch_flat(documents, **options)
+            yield ids, rows[1:]
+
+    # --- ids to text --------------------------------------------------------------------------------------------------
+
+    def decode(self, ids: Iterable[int], errors: str = "replace", skip_special_tokens: bool = False) -> str:
+        """Turn ids into text.
+
+        Parameters
+        ----------
+        ids
+            Control pieces among them have no text.
+        errors
+            What to do with what is not UTF-8, which only the model's text for the unknown piece can be.
+        skip_special_tokens
+            Has no effect: control pieces are never seen.
+
+        Raises
+        ------
+        UnknownTokenError
+            If an id is not in the vocabulary.
+        """
+        return self.decode_bytes(ids).decode("utf-8", errors)
+
+    def decode_bytes(self, ids: Iterable[int], skip_special_tokens: bool = False) -> bytes:
+        """Turn ids into text, as UTF-8."""
+        return self._decoder.decode(id_row(ids))
+
+    def decode_batch(
+        self, rows: Iterable[Iterable[int]], errors: str = "replace", skip_special_tokens: bool = False
+    ) -> list[str]:
+        """Turn the ids of several documents into text, as `decode`."""
+        return [self.decode(ids, errors) for ids in rows]
+
+    def stream_decoder(self, skip_special_tokens: bool = False) -> PieceStreamDecoder:
+        """Give an object that turns ids into text as they come.
+
+        Raises
+        ------
+        ConfigError
+            If the model changes text after decoding.
+        """
+        if self._decoder.denormalizer is not None:
+            raise ConfigError(
+                "this model's denormalizer changes text across pieces, so it cannot decode a stream"
+            )
+        return PieceStreamDecoder(self._decoder)
+
+    def __len__(self) -> int:
+        """Return the number of pieces."""
+        return self.vocab_size
+
+    def __eq__(self, other: object) -> bool:
+        """Compare the models."""
+        if not isinstance(other, SentencePieceTokenizer):
+            return NotImplemented
+        return self._model is other._model or self.to_bytes() == other.to_bytes()
+
+    def __hash__(self) -> int:
+        """Agree with ``==``."""
+        return hash((len(self._model.pieces), self._model.pieces[-1]))
+
+    def __repr__(self) -> str:
+        """Name the size."""
+        return f"SentencePieceTokenizer(vocab_size={self.vocab_size})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the file's content without what was derived from it."""
+        return _restored, (self.to_bytes(), self.source)
+
+
+def _restored(data: bytes, source: str) -> SentencePieceTokenizer:
+    return SentencePieceTokenizer(read_model(data, source), source=source)

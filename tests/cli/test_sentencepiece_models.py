@@ -1,0 +1,65 @@
+"""``encode``, ``decode`` and ``count`` with a model of SentencePiece."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from sp_models import BYTES
+
+import bpetk
+from bpetk.cli import main
+from bpetk.interop.sentencepiece_model import ModelFile, NormalizerSpec, Piece, PieceType, write_model
+
+TEXT = "ab ab\n中 é 😀\n  a  b\n"
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """Write a model into a folder of its own."""
+    pieces = [Piece("<unk>", 0.0, PieceType.UNKNOWN), Piece("<s>", 0.0, PieceType.CONTROL), *BYTES]
+    pieces += [
+        Piece(text, -float(id)) for id, text in enumerate(("\u2581", "a", "b", "\u2581a", "\u2581ab", "中"))
+    ]
+    spec = NormalizerSpec("identity", b"", True, False)
+    path = tmp_path / "folder" / "tokenizer.model"
+    path.parent.mkdir()
+    path.write_bytes(write_model(ModelFile(pieces, {"model_type": 2, "byte_fallback": True}, spec)))
+    return path
+
+
+def run(*arguments: str | Path, input: str | bytes | None = None) -> str:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments], input=input)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_there_and_back(model: Path, tmp_path: Path, folder: bool) -> None:
+    name = model.parent if folder else model
+    tok = bpetk.Tokenizer.from_file(name)
+    (tmp_path / "text.txt").write_text(TEXT, encoding="utf-8")
+    out = run("encode", name, tmp_path / "text.txt", "--lines")
+    rows = [[int(id) for id in line.split()] for line in out.splitlines()]
+    assert rows == [tok.encode(line) for line in TEXT.splitlines()]
+    assert run("decode", name, "--lines", input=out) == TEXT
+    assert run("decode", name, "--lines", "--errors", "strict", input=out) == TEXT
+    facts = json.loads(run("count", name, tmp_path / "text.txt", "--lines", "--json"))
+    assert facts["total"]["tokens"] == sum(map(len, rows)) and facts["total"]["documents"] == 3
+
+
+def test_a_control_piece_at_the_end_of_documents(model: Path) -> None:
+    tok = bpetk.Tokenizer.from_file(model)
+    out = run("encode", model, "-", "--lines", "--append", "<s>", input="a\n<s>\n")
+    assert [[int(id) for id in line.split()] for line in out.splitlines()] == [
+        [*tok.encode("a"), 1],
+        [*tok.encode("<s>"), 1],
+    ]
+
+
+@pytest.mark.parametrize("option", [["--add-special-tokens"], ["--allow-special", "<s>"]])
+def test_what_such_models_have_not_is_refused(model: Path, option: list[str]) -> None:
+    result = CliRunner().invoke(main, ["encode", str(model), "-", *option], input="a")
+    assert result.exit_code != 0 and "SentencePiece" in result.output + result.stderr
