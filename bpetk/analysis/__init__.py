@@ -1,0 +1,1 @@
+"""What is in a vocabulary, and what it costs on Chinese and English text."""
