@@ -47,6 +47,7 @@ MODULES = [
     "_rank_reader",
     "_tekken_reader",
     "_sp_normalizer",
+    "_piece_table",
     "_sp_counter",
 ]
 

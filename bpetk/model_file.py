@@ -21,13 +21,21 @@ from bpetk.errors import OutputError
 from bpetk.interop.gpt2 import merge_lines, to_vocab_and_merges
 from bpetk.interop.huggingface import to_tokenizer_json
 from bpetk.interop.loading import MANIFEST_FORMAT, load_definition
+from bpetk.interop.sentencepiece_model import ModelFile, PieceType, write_model
 from bpetk.interop.tokenizer_config import check_roles, tokenizer_config
 from bpetk.model import BpeModel
 from bpetk.pretokenizers import UNICODE_VERSION
 from bpetk.report import TrainReport
 
 FORMAT_VERSION = 1
-FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "manifest.json")
+FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.model",
+    "manifest.json",
+)
 """The files that a saved tokenizer may have; saving removes those of them that the new one lacks."""
 
 
@@ -84,7 +92,40 @@ def save_tokenizer(
         roles=check_roles(definition.model, definition.roles if roles is None else roles),
         training=definition.training if training is None else training,
     )
-    files = _render(definition, report)
+    _save_files(target, _render(definition, report), overwrite)
+
+
+def save_sentencepiece(
+    directory: str | os.PathLike[str],
+    model: ModelFile,
+    roles: Mapping[str, str],
+    *,
+    report: TrainReport | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write the directory of a SentencePiece model: the file and a manifest; see `save_tokenizer`.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written, or would be written among other things; nothing half-written is left behind.
+    """
+    files = {"tokenizer.model": write_model(model)}
+    size, normalizer = len(model.pieces), model.normalizer.name
+    facts = {
+        "normalizer": normalizer,
+        "vocab_size": size,
+        "n_vocab": size,
+        "special_tokens": {
+            piece.text: id for id, piece in enumerate(model.pieces) if piece.type == PieceType.CONTROL
+        },
+        "roles": dict(roles),
+    }
+    manifest = _pretty(_framed(facts, None, report, files))
+    _save_files(Path(directory), {**files, "manifest.json": manifest.encode()}, overwrite)
+
+
+def _save_files(target: Path, files: Mapping[str, bytes], overwrite: bool) -> None:
     exists = check_target(target, overwrite)
     try:
         if exists:
@@ -127,7 +168,33 @@ def _pretty(value: Any) -> str:
 def _manifest(
     definition: Definition, report: TrainReport | None, files: Mapping[str, bytes]
 ) -> dict[str, Any]:
-    model, training, timing = definition.model, definition.training, None
+    model = definition.model
+    facts = {
+        "scheme": {
+            "name": model.scheme.name,
+            "pattern": model.scheme.pattern,
+            "lossless": model.scheme.lossless,
+        },
+        "vocab_size": model.vocab_size,
+        "n_vocab": model.n_vocab,
+        "special_tokens": {token.content: token.id for token in model.added_tokens},
+        "roles": dict(definition.roles),
+        # Whether the merges stand for ranks; tokenizer.json cannot say it.
+        "ranks": model.ranks,
+        # Over the lines of merges.txt without its first, whether or not that file is written.
+        "merges": {"count": len(model.new), "sha256": _sha256(merge_lines(model).encode())},
+    }
+    return _framed(facts, definition.training, report, files)
+
+
+def _framed(
+    facts: Mapping[str, Any],
+    training: Mapping[str, Any] | None,
+    report: TrainReport | None,
+    files: Mapping[str, bytes],
+) -> dict[str, Any]:
+    """Put around what is to say about a tokenizer what every manifest has."""
+    timing = None
     if report is not None:
         values = report.to_dict()
         timing = values.pop("timing")
@@ -146,19 +213,7 @@ def _manifest(
             "regex": _version("regex"),
             "unicode": UNICODE_VERSION,
         },
-        "scheme": {
-            "name": model.scheme.name,
-            "pattern": model.scheme.pattern,
-            "lossless": model.scheme.lossless,
-        },
-        "vocab_size": model.vocab_size,
-        "n_vocab": model.n_vocab,
-        "special_tokens": {token.content: token.id for token in model.added_tokens},
-        "roles": dict(definition.roles),
-        # Whether the merges stand for ranks; tokenizer.json cannot say it.
-        "ranks": model.ranks,
-        # Over the lines of merges.txt without its first, whether or not that file is written.
-        "merges": {"count": len(model.new), "sha256": _sha256(merge_lines(model).encode())},
+        **facts,
         "files": {name: {"bytes": len(data), "sha256": _sha256(data)} for name, data in files.items()},
         "training": None if training is None else dict(training),
         "timing": timing,

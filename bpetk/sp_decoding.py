@@ -5,12 +5,14 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import groupby
 
+from bpetk._piece_table import strings
 from bpetk._sp_normalizer import Normalizer
 from bpetk.errors import ConfigError, UnknownTokenError
 from bpetk.interop.sentencepiece_model import ModelFile, PieceType
+from bpetk.interop.sentencepiece_pieces import PackedPieces
 
-_BLANK = "\u2581".encode()
 _REPLACEMENT = "\ufffd".encode()
 
 
@@ -41,26 +43,22 @@ class PieceDecoder:
         self.trims_all = spec.removes_extra_whitespaces
         self.trims = spec.adds_dummy_prefix or spec.removes_extra_whitespaces
         surface = str(model.setting("unk_surface")).encode("utf-8", "surrogateescape")
-        self.texts = [self._text(piece.text, piece.type, surface) for piece in model.pieces]
+        pieces = PackedPieces.of(model.pieces)
+        texts = strings(pieces.blob, pieces.offsets)
+        self.byte_ids = frozenset(pieces.ids(PieceType.BYTE))
+        control, unknown = pieces.ids(PieceType.CONTROL), pieces.ids(PieceType.UNKNOWN)
         # Ordinary pieces only: others are never trimmed.
-        self.begins_blank = frozenset(
-            id
-            for id, piece in enumerate(model.pieces)
-            if piece.text.startswith("\u2581") and piece.type not in _NOT_TRIMMED
-        )
-        self.byte_ids = frozenset(id for id, piece in enumerate(model.pieces) if piece.type == PieceType.BYTE)
+        begins_blank = {id for id, text in enumerate(texts) if text.startswith("\u2581")}
+        self.begins_blank = frozenset(begins_blank.difference(control, unknown, self.byte_ids))
+        self.texts = _with_blanks(texts)
+        for id in control:
+            self.texts[id] = b""
+        for id in unknown:
+            self.texts[id] = surface
+        for id in self.byte_ids:
+            self.texts[id] = bytes([int(texts[id][3:5], 16)])
         # Pieces that come between bytes without being seen.
         self._hidden = frozenset(id for id, text in enumerate(self.texts) if not text)
-
-    @staticmethod
-    def _text(text: str, type: PieceType, surface: bytes) -> bytes:
-        if type == PieceType.CONTROL:
-            return b""
-        if type == PieceType.UNKNOWN:
-            return surface
-        if type == PieceType.BYTE:
-            return bytes([int(text[3:5], 16)])
-        return text.encode().replace(_BLANK, b" ")
 
     def decode(self, ids: Sequence[int]) -> bytes:
         """Give the text of ids, UTF-8 unless the model's text for the unknown piece is not.
@@ -73,17 +71,53 @@ class PieceDecoder:
         text = self._joined(ids)
         return text if self.denormalizer is None else self.denormalizer.normalize(text)
 
+    def decode_with_starts(self, ids: Sequence[int]) -> tuple[str, list[int]]:
+        """Give the text of ids, and for each id the code point in it at which it begins.
+
+        Raises
+        ------
+        ConfigError
+            If the model changes text after decoding, so that ids have no places in it.
+        UnknownTokenError
+            If an id is not one of the model's.
+        UnicodeDecodeError
+            If the model's text for the unknown piece is not UTF-8.
+        """
+        if self.denormalizer is not None:
+            raise ConfigError(
+                "this model's denormalizer changes text across pieces: ids have no places in it"
+            )
+        for id in ids:
+            self.text_of(id)
+        decoding, texts, starts, at = Decoding(self), [""], [], 0
+        for together, some in groupby(ids, self.byte_ids.__contains__):
+            if together:
+                # Each bad byte is one character here, as in the library.
+                text = b"".join(map(self.text_of, some)).decode("utf-8", "surrogateescape")
+                for place, char in enumerate(text, at):
+                    starts += [place] * len(char.encode("utf-8", "surrogateescape"))
+                texts.append("".join("\ufffd" if "\udc80" <= char <= "\udcff" else char for char in text))
+                decoding.trims = False
+                at += len(text)
+                continue
+            for id in some:
+                starts.append(at)
+                texts.append(decoding.feed(id).decode())
+                at += len(texts[-1])
+        return "".join(texts), starts
+
     def _joined(self, ids: Sequence[int]) -> bytes:
         started = Decoding(self)
-        head = b""
+        parts: list[bytes] = []
         for at, id in enumerate(ids):
-            head += started.feed(id)
+            parts.append(started.feed(id))
             # INVARIANT: from here on no piece loses anything, and no bytes are held back.
-            if head and not started.run:
+            if not started.trims and not started.run:
                 rest = ids[at + 1 :]
                 break
         else:
-            return head + started.finish()
+            return b"".join(parts) + started.finish()
+        head = b"".join(parts)
         try:
             data = b"".join(map(self.texts.__getitem__, rest))
         except (IndexError, TypeError):
@@ -137,7 +171,12 @@ class PieceDecoder:
             raise ConfigError(f"this model cannot decode: denormalizer_spec: {error}") from error
 
 
-_NOT_TRIMMED = (PieceType.CONTROL, PieceType.UNKNOWN, PieceType.BYTE)
+def _with_blanks(texts: list[str]) -> list[bytes]:
+    """Give the UTF-8 of texts, with blanks for U+2581."""
+    joined = "\0".join(texts)
+    if texts and joined.count("\0") == len(texts) - 1:
+        return joined.replace("\u2581", " ").encode().split(b"\0")
+    return [text.replace("\u2581", " ").encode() for text in texts]
 
 
 class Decoding:

@@ -5,21 +5,33 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import accumulate
+from itertools import groupby, pairwise
+from typing import NamedTuple
 
 from bpetk._encode_document import Plan
 from bpetk._encoder import Encoder
+from bpetk._piece_table import texts_to_encode
 from bpetk._sp_document import Sentences
 from bpetk._sp_normalizer import Normalizer
 from bpetk._sp_rules import PieceRules
 from bpetk.errors import ModelFileError
 from bpetk.interop.sentencepiece_model import ModelFile, PieceType
+from bpetk.interop.sentencepiece_pieces import PackedPieces
 
 BLANK = "\u2581"
 
 _ASIDE, _USED, _UNUSED, _WHOLE = range(4)  # kinds of pieces, values of _sp_rules.pyx
 _KINDS = {PieceType.NORMAL: _USED, PieceType.USER_DEFINED: _WHOLE, PieceType.UNUSED: _UNUSED}
+_KIND_OF_TYPE = bytes(_KINDS.get(number, _ASIDE) for number in range(256))  # type: ignore[call-overload]
 _MOST_SYMBOLS = 64  # that the library looks at where they begin at one place
+
+
+class _Table(NamedTuple):
+    """The texts of the pieces as the encoder sees them, one behind the other; empty for those that it never meets."""
+
+    blob: bytes
+    offsets: array[int]
+    kinds: bytes
 
 
 class PieceEncoder:
@@ -37,9 +49,8 @@ class PieceEncoder:
     def __init__(self, model: ModelFile) -> None:
         self.model = model
         self.folds = model.normalizer.escapes_whitespaces
-        self.user_defined = [
-            piece.text.encode() for piece in model.pieces if piece.type == PieceType.USER_DEFINED
-        ]
+        self.pieces = PackedPieces.of(model.pieces)
+        self.user_defined = [self.pieces.text(id) for id in self.pieces.ids(PieceType.USER_DEFINED)]
 
     def normalizer(self, *, fold: bool) -> Normalizer:
         """Give the model's normalizer; with ``fold``, one that gives a blank for each U+2581.
@@ -76,7 +87,8 @@ class PieceEncoder:
     @cached_property
     def lengths(self) -> list[int]:
         """Bytes of each piece as the encoder sees it; 0 for those that are put out for characters that are no piece."""
-        return [len(text) for text in self.texts]
+        places = self._table.offsets
+        return [end - start for start, end in pairwise(places)]
 
     @cached_property
     def plan(self) -> Plan:
@@ -88,33 +100,56 @@ class PieceEncoder:
         """The same, but each character that is no piece has an id of its own."""
         return self._plan(fuse=False)
 
+    @cached_property
+    def plan_of_fragments(self) -> Plan:
+        """What is done to parts of a document that `folding` has normalized."""
+        as_it_is = Normalizer(
+            None, add_dummy_prefix=False, remove_extra_whitespaces=False, escape_whitespaces=False
+        )
+        return Plan(sentences=Sentences(as_it_is, whole=self.whole, fuse=not self.model.byte_fallback))
+
+    def is_used(self, character: bytes) -> bool:
+        """Whether a character of a normalized text is a piece by itself, and one that may be put out."""
+        symbols = self.rules.first_symbols(character)
+        return bool(symbols) and symbols[0] < len(self.pieces)
+
     def _plan(self, *, fuse: bool) -> Plan:
-        whole = [text for text, kind in zip(self.texts, self.kinds, strict=True) if kind == _WHOLE]
-        return Plan(sentences=Sentences(self.folding, whole=whole, fuse=fuse))
+        return Plan(sentences=Sentences(self.folding, whole=self.whole, fuse=fuse))
 
     @cached_property
-    def kinds(self) -> list[int]:
-        """What each piece is to the encoder."""
-        whole = frozenset(_kept(self.user_defined))
-        kinds = [_KINDS.get(piece.type, _ASIDE) for piece in self.model.pieces]
-        for id, piece in enumerate(self.model.pieces):
-            # What has a blank of its own, or is nothing but a NUL, is never found; nor is an empty piece.
-            if piece.text in ("", "\0") or (self.folds and " " in piece.text):
-                kinds[id] = _ASIDE
-            elif kinds[id] == _WHOLE and piece.text.encode() not in whole:
+    def whole_by_length(self) -> dict[int, frozenset[bytes]]:
+        """Those of `whole` by their length in bytes."""
+        return {length: frozenset(texts) for length, texts in groupby(sorted(self.whole, key=len), key=len)}
+
+    @cached_property
+    def whole(self) -> list[bytes]:
+        """Pieces that are taken wherever their text stands in the normalized text."""
+        blob, places, kinds = self._table
+        found = self.pieces.ids(PieceType.USER_DEFINED)
+        return [blob[places[id] : places[id + 1]] for id in found if kinds[id] == _WHOLE]
+
+    @cached_property
+    def _table(self) -> _Table:
+        """What the encoder knows of the pieces."""
+        pieces = self.pieces
+        kinds = bytearray(pieces.types.translate(_KIND_OF_TYPE))
+        kept = frozenset(_kept(self.user_defined))
+        for id, text in zip(pieces.ids(PieceType.USER_DEFINED), self.user_defined, strict=True):
+            if text not in kept:
                 kinds[id] = _USED  # one of too many that begin with each other: only merged
-        return kinds
+        blob, places = texts_to_encode(pieces.blob, pieces.offsets, kinds, fold=self.folds)
+        return _Table(blob, array("I", places), bytes(kinds))
+
+    @property
+    def kinds(self) -> bytes:
+        """What each piece is to the encoder."""
+        return self._table.kinds
 
     @cached_property
     def texts(self) -> list[bytes]:
         """Texts of the pieces as the encoder sees them; empty for those that it never meets."""
-        texts = [
-            piece.text if kind else "" for piece, kind in zip(self.model.pieces, self.kinds, strict=True)
-        ]
-        if self.folds:
-            # One replacement for all: no text holds a NUL but the one that is set aside.
-            return "\0".join(texts).replace(BLANK, " ").encode().split(b"\0")
-        return [text.encode() for text in texts]
+        blob, places, _ = self._table
+        return [blob[start:end] for start, end in pairwise(places)]
 
     @cached_property
     def rules(self) -> PieceRules:
@@ -125,22 +160,27 @@ class PieceEncoder:
         ModelFileError
             If unused pieces are nested too deeply.
         """
-        model, texts = self.model, self.texts
-        offsets = array("I", accumulate(map(len, texts), initial=0))
-        scores = array("f", [piece.score for piece in model.pieces])
-        ids = {piece.text: id for id, piece in enumerate(model.pieces)} if model.byte_fallback else {}
+        model, table = self.model, self._table
         try:
             return PieceRules(
-                b"".join(texts),
-                offsets,
-                bytes(self.kinds),
-                scores,
+                table.blob,
+                table.offsets,
+                table.kinds,
+                self.pieces.scores,
                 unk_id=model.unk_id,
-                byte_ids=[ids[f"<0x{byte:02X}>"] for byte in range(256)] if ids else None,
+                byte_ids=self._byte_ids() if model.byte_fallback else None,
                 fold=self.folds,
             )
         except ValueError as error:
             raise ModelFileError(f"the model cannot be encoded with: {error}") from error
+
+    def _byte_ids(self) -> list[int]:
+        """Give the ids of the pieces of bytes."""
+        found = {self.pieces.text(id): id for id in self.pieces.ids(PieceType.BYTE)}
+        try:
+            return [found[b"<0x%02X>" % byte] for byte in range(256)]
+        except KeyError as error:
+            raise ModelFileError(f"byte_fallback is set, but there is no piece {error} of a byte") from None
 
 
 def _kept(symbols: Sequence[bytes]) -> list[bytes]:

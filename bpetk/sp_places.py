@@ -18,7 +18,7 @@ class Placed(NamedTuple):
     spans: list[tuple[int, int]]
 
 
-def place(native: PieceEncoder, data: bytes) -> Placed:
+def place(native: PieceEncoder, data: bytes, *, most: int | None = None) -> Placed:
     """Encode a document and say where each piece stands.
 
     Parameters
@@ -27,6 +27,8 @@ def place(native: PieceEncoder, data: bytes) -> Placed:
         The model.
     data
         The document; it need not be well-formed.
+    most
+        How many are wanted; there may be a few more.
 
     Returns
     -------
@@ -42,6 +44,8 @@ def place(native: PieceEncoder, data: bytes) -> Placed:
     at, lengths, unknown = 0, native.lengths, False
     queue = iter(ids)
     for id in queue:
+        if most is not None and len(found.ids) >= most:
+            break
         length = lengths[id]
         start, before, unknown = sources[at], unknown, length == 0
         if length:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from bpetk.encoding import Encoding
 from bpetk.errors import ConfigError
 from bpetk.pipeline import Text, to_utf8
+from bpetk.sp_fragments import fragments, worth_cutting
 from bpetk.sp_places import Placed, place
 from bpetk.sp_vocabulary import PieceVocabulary
 from bpetk.special_tokens import Selection
@@ -58,16 +60,23 @@ class PieceTextEncoder(PieceVocabulary):
         """
         if dropout:
             raise ConfigError("dropout is not for models of SentencePiece: its sampling is not reproducible")
-        return self.encode_batch(
-            [text],
-            threads=1,
-            add_bos=add_bos,
-            add_eos=add_eos,
-            reverse=reverse,
-            allowed_special=allowed_special,
-            disallowed_special=disallowed_special,
-            add_special_tokens=add_special_tokens,
-        )[0]
+        if allowed_special or disallowed_special != "all" or add_special_tokens:
+            _check_policy(
+                [text],
+                allowed_special=allowed_special,
+                disallowed_special=disallowed_special,
+                add_special_tokens=add_special_tokens,
+            )
+        native = self._native
+        ids: list[int] | tuple[int, int] = native.encoder.encode(text, native.plan)
+        if isinstance(ids, tuple):
+            _refuse(text)
+        if reverse:
+            ids.reverse()
+        if not (add_bos or add_eos):
+            return ids
+        before, after = self._affixes(add_bos, add_eos)
+        return [*before, *ids, *after]
 
     def encode_ordinary(self, text: Text) -> list[int]:
         """Turn text into ids, as `encode`: all text is ordinary."""
@@ -97,14 +106,56 @@ class PieceTextEncoder(PieceVocabulary):
         texts = document_list(texts)
         _check_policy(texts, **policy)
         before, after = self._affixes(add_bos, add_eos)
-        native = self._native
-        rows = native.encoder.encode_lists(texts, native.plan, threads=thread_count(threads))
-        for i, row in enumerate(rows):
-            if type(row) is tuple:
-                _refuse(texts[i])
-            if reverse:
+        native, threads = self._native, thread_count(threads)
+        if worth_cutting(texts, threads):
+            rows = self._lists_of_long(texts, threads)
+        else:
+            rows = native.encoder.encode_lists(texts, native.plan, threads=threads)
+        if tuple in map(type, rows):
+            _refuse(next(text for text, row in zip(texts, rows, strict=True) if type(row) is tuple))
+        if reverse:
+            for row in rows:
                 row.reverse()
         return [[*before, *row, *after] for row in rows] if before or after else rows
+
+    def _lists_of_long(self, texts: Sequence[Text], threads: int) -> list[Any]:
+        ids, counts = self._flat(texts, threads)
+        rows, at = [], 0
+        for count in counts.tolist():
+            rows.append(
+                self._native.encoder.ints_of(ids[at : at + count].data) if count >= 0 else (-1 - count, 0)
+            )
+            at += max(0, count)
+        return rows
+
+    def _flat(
+        self, texts: Sequence[Text], threads: int, *, count_only: bool = False
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Give ids, none if they are only counted, and for each document how many; less than 0 where that failed."""
+        import numpy as np
+
+        native = self._native
+        ids, counts, at = [np.zeros(0, np.uint32)], [], 0
+        for i in [*worth_cutting(texts, threads), len(texts)]:
+            runs = [(texts[at:i], native.plan)] if at < i else []
+            if i < len(texts):
+                runs.append((fragments(native, texts[i]), native.plan_of_fragments))
+            at = i + 1
+            for documents, plan in runs:
+                buffer, raw = native.encoder.encode_flat(
+                    documents, plan, threads=threads, count_only=count_only
+                )
+                if buffer is not None and len(buffer):
+                    ids.append(np.frombuffer(buffer, dtype=np.uint32))
+                found = np.frombuffer(raw, dtype=np.int64)
+                if plan is native.plan_of_fragments:
+                    found = found.sum(keepdims=True) if (found >= 0).all() else found.min(keepdims=True)
+                counts.append(found)
+        parts = ids[1:] if len(ids) > 1 else ids
+        return (
+            parts[0] if len(parts) == 1 else np.concatenate(parts),
+            np.concatenate(counts) if counts else np.zeros(0, np.int64),
+        )
 
     def encode_pieces(self, text: Text, **options: Any) -> list[str]:
         """Turn text into pieces: `encode` with texts for ids.
@@ -164,11 +215,11 @@ class PieceTextEncoder(PieceVocabulary):
         Parameters
         ----------
         text
-            One document. It is normalized as a whole, so that one thread works on it.
+            One document.
         dtype
             ``"uint32"`` or ``"uint16"``.
         threads
-            Has no effect.
+            How many at most work on a long document, when it is normalized; 0 means one for each processor.
         options
             As `encode`.
 
@@ -177,8 +228,7 @@ class PieceTextEncoder(PieceVocabulary):
         numpy.ndarray
             Shape ``[n]``.
         """
-        thread_count(threads)
-        return self.encode_batch_flat([text], threads=1, dtype=dtype, **options)[0]
+        return self.encode_batch_flat([text], threads=threads, dtype=dtype, **options)[0]
 
     def encode_batch_flat(
         self,
@@ -205,10 +255,7 @@ class PieceTextEncoder(PieceVocabulary):
         texts = document_list(texts)
         _check_policy(texts, **policy)
         before, after = self._affixes(add_bos, add_eos)
-        native = self._native
-        buffer, raw = native.encoder.encode_flat(texts, native.plan, threads=thread_count(threads))
-        ids: NDArray[Any] = np.frombuffer(buffer, dtype=np.uint32) if len(buffer) else np.zeros(0, np.uint32)
-        counts = np.frombuffer(raw, dtype=np.int64) if raw else np.zeros(0, np.int64)
+        ids, counts = self._flat(texts, thread_count(threads))
         _refuse_any(texts, counts.tolist() if (counts < 0).any() else ())
         rows = np.zeros(len(counts) + 1, dtype=np.int64)
         np.cumsum(counts, out=rows[1:])
@@ -240,11 +287,13 @@ class PieceTextEncoder(PieceVocabulary):
         texts = document_list(texts)
         _check_policy(texts, **policy)
         more = sum(map(len, self._affixes(add_bos, add_eos)))
-        native = self._native
-        _, raw = native.encoder.encode_flat(
-            texts, native.plan, threads=thread_count(threads), count_only=True
-        )
-        counts = memoryview(raw).cast("q").tolist() if raw else []
+        threads = thread_count(threads)
+        if worth_cutting(texts, threads):
+            counts = self._flat(texts, threads, count_only=True)[1].tolist()
+        else:
+            native = self._native
+            _, raw = native.encoder.encode_flat(texts, native.plan, threads=threads, count_only=True)
+            counts = memoryview(raw).cast("q").tolist() if raw else []
         _refuse_any(texts, counts)
         return [count + more for count in counts]
 
@@ -274,10 +323,12 @@ class PieceTextEncoder(PieceVocabulary):
         room = max(0, max_tokens - more)
         if self.count(data, **options) - more <= room:
             return text
-        spans = place(self._native, data).spans
+        # Nothing behind the first piece that does not fit begins before it does.
+        starts = [start for start, _ in place(self._native, data, most=room + 1).spans]
+        starts = list(accumulate(reversed(starts), min))[::-1]
         short = b""
         for k in range(room, -1, -1):
-            short = data[: min(start for start, _ in spans[k:])] if k else b""
+            short = data[: starts[k]] if k else b""
             if self.count(short, **options) - more <= room:
                 break
         # Where the next piece begins is the beginning of a character, if bytes do not tear one.
@@ -308,7 +359,11 @@ def _check_policy(
         return
     for content in sorted(set(disallowed_special) - {""}):
         for text in texts:
-            if (content in text) if isinstance(text, str) else (content.encode() in text):
+            if (
+                (content in text)
+                if isinstance(text, str)
+                else (content.encode("utf-8", "surrogatepass") in text)
+            ):
                 raise ConfigError(f"the text holds {content!r}, which disallowed_special names")
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from bpetk.errors import ConfigError
 from bpetk.id_decoding import id_row
-from bpetk.interop.sentencepiece_model import read_model, write_model
+from bpetk.interop.loading import find_sentencepiece, read_file
+from bpetk.interop.objects import model_of_processor
+from bpetk.interop.sentencepiece_model import ModelFile, read_model, write_model
+from bpetk.model_file import save_sentencepiece
+from bpetk.report import TrainReport
 from bpetk.sp_decoding import PieceStreamDecoder
 from bpetk.sp_text_encoding import PieceTextEncoder
+from bpetk.text_encoding import check_dtype
 from bpetk.text_files import read_parts, separator_bytes
 
 if TYPE_CHECKING:
@@ -62,6 +68,58 @@ class SentencePieceTokenizer(PieceTextEncoder):
     """
 
     @classmethod
+    def from_file(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        format: str | None = None,
+        scheme: str | None = None,
+        pattern: str | None = None,
+        special_tokens: Mapping[str, int] | None = None,
+    ) -> SentencePieceTokenizer:
+        """Load a ``.model`` file, or the one in a folder.
+
+        Parameters
+        ----------
+        path
+            The file, or a folder with just one.
+        format
+            None or ``"sentencepiece"``.
+        scheme, pattern, special_tokens
+            Refused: the file says it itself.
+
+        Raises
+        ------
+        ModelFileError
+            If it is malformed, no model of SentencePiece, or one that is not BPE.
+        ConfigError
+            If another format is asked for, or something is given that the file says.
+        """
+        model = find_sentencepiece(path, "sentencepiece" if format is None else format)
+        if model is None:
+            raise ConfigError(f"a SentencePieceTokenizer has the format 'sentencepiece', not {format!r}")
+        if scheme is not None or pattern is not None or special_tokens is not None:
+            raise ConfigError(
+                f"scheme, pattern and special_tokens cannot be given: {str(model)!r} says it itself"
+            )
+        return cls.from_bytes(read_file(model), source=str(model))
+
+    @classmethod
+    def from_object(cls, obj: Any) -> SentencePieceTokenizer:
+        """Take over a loaded ``sentencepiece.SentencePieceProcessor``.
+
+        What was set by its ``set_encode_extra_options`` cannot be seen from outside, and is not taken over.
+
+        Raises
+        ------
+        ConfigError
+            If it is something else, or adds or changes something in all that it encodes.
+        ModelFileError
+            If it holds no model, or one that is not BPE.
+        """
+        return cls.from_bytes(model_of_processor(obj), source="SentencePieceProcessor")
+
+    @classmethod
     def from_bytes(cls, data: bytes, *, source: str = "the model") -> SentencePieceTokenizer:
         """Take a ``.model`` file from memory.
 
@@ -79,6 +137,61 @@ class SentencePieceTokenizer(PieceTextEncoder):
         """Give the ``.model`` file, byte for byte as the library writes it."""
         return write_model(self._model)
 
+    def save(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        roles: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write a directory with ``tokenizer.model`` and ``manifest.json``, completely or not at all.
+
+        The model is, byte for byte, the one that was loaded.
+
+        Parameters
+        ----------
+        directory
+            Made if absent, parents included. A tokenizer that bpetk saved there is replaced.
+        overwrite
+            Write also into a directory that holds other things.
+        roles
+            None, or those that the model has: it says them itself.
+
+        Raises
+        ------
+        OutputError
+            If the directory holds other things, or cannot be written; then nothing was changed.
+        ConfigError
+            If the roles are others.
+
+        Examples
+        --------
+        >>> import bpetk, pathlib, tempfile
+        >>> options = {"normalization_rule_name": "identity", "hard_vocab_limit": False}
+        >>> sentences = ["low lower lowest"]
+        >>> tok = bpetk.train_from_iterator(sentences, 16, algorithm="sentencepiece-bpe", **options).tokenizer
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     tok.save(pathlib.Path(folder, "tok"))
+        ...     bpetk.Tokenizer.from_file(pathlib.Path(folder, "tok")) == tok
+        True
+        """
+        if roles is not None and dict(roles) != self.roles:
+            raise ConfigError(f"roles: the model says them itself, {self.roles}")
+        save_sentencepiece(directory, self._model, self.roles, report=self._train_report, overwrite=overwrite)
+
+    def save_image(self, path: str | os.PathLike[str]) -> NoReturn:
+        """Refuse: a ``.model`` file loads about as fast as an image of it would.
+
+        Raises
+        ------
+        ConfigError
+            Always.
+        """
+        raise ConfigError(
+            f"{str(path)!r}: no images are made of models of SentencePiece, which load fast by themselves; "
+            "save() writes the model"
+        )
+
     # --- files --------------------------------------------------------------------------------------------------------
 
     def encode_file(
@@ -93,6 +206,7 @@ class SentencePieceTokenizer(PieceTextEncoder):
         """
         import numpy as np
 
+        check_dtype(dtype, self.n_vocab)
         ids, rows, total = [], [np.zeros(1, np.int64)], 0
         for part, ends in self.iter_encode_file(path, dtype=dtype, **options):
             ids.append(part)
@@ -164,6 +278,25 @@ class SentencePieceTokenizer(PieceTextEncoder):
         """Turn the ids of several documents into text, as `decode`."""
         return [self.decode(ids, errors) for ids in rows]
 
+    def decode_with_offsets(self, ids: Iterable[int]) -> tuple[str, list[int]]:
+        """Turn ids into text, and say at which code point each piece begins.
+
+        Returns
+        -------
+        tuple[str, list[int]]
+            Bytes of one character all have its position.
+
+        Raises
+        ------
+        ConfigError
+            If the model changes text after decoding, so that pieces have no places in it.
+        UnknownTokenError
+            If an id is not in the vocabulary.
+        UnicodeDecodeError
+            If the model's text for the unknown piece is not UTF-8.
+        """
+        return self._decoder.decode_with_starts(id_row(ids))
+
     def stream_decoder(self, skip_special_tokens: bool = False) -> PieceStreamDecoder:
         """Give an object that turns ids into text as they come.
 
@@ -186,7 +319,8 @@ class SentencePieceTokenizer(PieceTextEncoder):
         """Compare the models."""
         if not isinstance(other, SentencePieceTokenizer):
             return NotImplemented
-        return self._model is other._model or self.to_bytes() == other.to_bytes()
+        mine, theirs = self._packed_model(), other._packed_model()
+        return mine == theirs or write_model(mine) == write_model(theirs)
 
     def __hash__(self) -> int:
         """Agree with ``==``."""
@@ -198,8 +332,11 @@ class SentencePieceTokenizer(PieceTextEncoder):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the file's content without what was derived from it."""
-        return _restored, (self.to_bytes(), self.source)
+        return _restored, (self._packed_model(), self.source, self._train_report)
+
+    def _packed_model(self) -> ModelFile:
+        return replace(self._model, pieces=self._native.pieces)
 
 
-def _restored(data: bytes, source: str) -> SentencePieceTokenizer:
-    return SentencePieceTokenizer(read_model(data, source), source=source)
+def _restored(model: ModelFile, source: str, report: TrainReport | None) -> SentencePieceTokenizer:
+    return SentencePieceTokenizer(model, source=source, train_report=report)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bpetk.errors import ConfigError, OutputError
 from bpetk.interop.sentencepiece_model import ModelFile, Piece, write_model
@@ -17,6 +18,9 @@ from bpetk.report import TrainReport
 from bpetk.sp_model import assemble, vocab_text
 from bpetk.sp_normalizers import NormalizerMap
 from bpetk.sp_options import TRAINER_FIELDS, SpOptions
+
+if TYPE_CHECKING:  # who trains may never encode
+    from bpetk.sp_tokenizer import SentencePieceTokenizer
 
 SUFFIX = ".model"
 
@@ -73,6 +77,13 @@ class SentencePieceModel:
     def vocab_size(self) -> int:
         """Number of pieces."""
         return len(self.model_file.pieces)
+
+    @cached_property
+    def tokenizer(self) -> SentencePieceTokenizer:
+        """What encodes and decodes with this model, as `Tokenizer.from_file` gives it for the file."""
+        from bpetk.sp_tokenizer import SentencePieceTokenizer
+
+        return SentencePieceTokenizer(self.model_file, train_report=self.train_report)
 
     def with_report(self, report: TrainReport) -> SentencePieceModel:
         """Give the same model with another report."""

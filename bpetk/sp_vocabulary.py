@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import pairwise
 from typing import NoReturn
 
 from bpetk.errors import ConfigError, UnknownTokenError
 from bpetk.interop.sentencepiece_model import ModelFile, PieceType, require_bpe
+from bpetk.report import TrainReport
 from bpetk.sp_decoding import PieceDecoder
 from bpetk.sp_encoder import PieceEncoder
 
@@ -16,12 +18,24 @@ class PieceVocabulary:
 
     format = "sentencepiece"
 
-    def __init__(self, model: ModelFile, *, source: str = "") -> None:
+    def __init__(
+        self, model: ModelFile, *, source: str = "", train_report: TrainReport | None = None
+    ) -> None:
         require_bpe(model, source or "the model")
         self._model = model
         self._native = PieceEncoder(model)
-        self.source = source
+        self._source = source
+        self._train_report = train_report
+
+    @property
+    def source(self) -> str:
         """The file it was read from, or an empty string."""
+        return self._source
+
+    @property
+    def train_report(self) -> TrainReport | None:
+        """How it was trained; None for a loaded tokenizer."""
+        return self._train_report
 
     @property
     def model(self) -> ModelFile:
@@ -40,6 +54,32 @@ class PieceVocabulary:
         raise ConfigError(
             f"{self.source or 'this'} is a model of SentencePiece, which this does not take: it can be encoded and "
             "decoded with"
+        )
+
+    @property
+    def merges(self) -> NoReturn:
+        """Refuse: such a model lists pieces with scores, not merges.
+
+        Raises
+        ------
+        ConfigError
+            Always.
+        """
+        raise ConfigError(
+            "a model of SentencePiece has no list of merges, but pieces with scores: model.pieces"
+        )
+
+    @property
+    def scheme(self) -> NoReturn:
+        """Refuse: such a model does not cut text before merging.
+
+        Raises
+        ------
+        ConfigError
+            Always.
+        """
+        raise ConfigError(
+            "a model of SentencePiece has no scheme: text is normalized, but not cut before merging"
         )
 
     @property
@@ -71,14 +111,14 @@ class PieceVocabulary:
     @cached_property
     def vocab(self) -> dict[bytes, int]:
         """Ids of the pieces by their UTF-8, in id order; treat it as read-only."""
-        return {piece.text.encode(): id for id, piece in enumerate(self._model.pieces)}
+        pieces = self._native.pieces
+        return {pieces.blob[start:end]: id for id, (start, end) in enumerate(pairwise(pieces.offsets))}
 
     @cached_property
     def special_tokens(self) -> dict[str, int]:
         """Ids of the control pieces, in id order; treat it as read-only. No text becomes one of them."""
-        return {
-            piece.text: id for id, piece in enumerate(self._model.pieces) if piece.type == PieceType.CONTROL
-        }
+        pieces = self._native.pieces
+        return {pieces.text(id).decode(): id for id in pieces.ids(PieceType.CONTROL)}
 
     @property
     def added_tokens(self) -> dict[str, int]:

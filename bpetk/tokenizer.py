@@ -8,11 +8,10 @@ from dataclasses import replace
 from typing import Any, cast
 
 from bpetk.definition import Definition
-from bpetk.errors import ConfigError
 from bpetk.file_encoding import FileEncoder
 from bpetk.id_decoding import IdDecoder
 from bpetk.interop.image import write_image
-from bpetk.interop.loading import find_sentencepiece, load_definition, read_file
+from bpetk.interop.loading import find_sentencepiece, load_definition
 from bpetk.model_file import save_tokenizer
 from bpetk.report import TrainReport
 from bpetk.sp_tokenizer import SentencePieceTokenizer
@@ -110,11 +109,10 @@ class Tokenizer(FileEncoder, IdDecoder):
             If an option is needed, or does not go with the file.
         """
         if (model := find_sentencepiece(path, format)) is not None:
-            if scheme is not None or pattern is not None or special_tokens is not None:
-                raise ConfigError(
-                    f"scheme, pattern and special_tokens cannot be given: {str(model)!r} says it itself"
-                )
-            return cast("Tokenizer", SentencePieceTokenizer.from_bytes(read_file(model), source=str(model)))
+            other = SentencePieceTokenizer.from_file(
+                model, scheme=scheme, pattern=pattern, special_tokens=special_tokens
+            )
+            return cast("Tokenizer", other)
         definition = load_definition(
             path, format=format, scheme=scheme, pattern=pattern, special_tokens=special_tokens
         )
@@ -129,7 +127,13 @@ class Tokenizer(FileEncoder, IdDecoder):
         Parameters
         ----------
         obj
-            A ``tokenizers.Tokenizer``, a fast tokenizer of transformers, or a ``tiktoken.Encoding``.
+            A ``tokenizers.Tokenizer``, a fast tokenizer of transformers, a ``tiktoken.Encoding``, or a
+            ``sentencepiece.SentencePieceProcessor``.
+
+        Returns
+        -------
+        Tokenizer
+            For a SentencePieceProcessor a `SentencePieceTokenizer`, which has the same methods.
 
         Raises
         ------
@@ -138,8 +142,10 @@ class Tokenizer(FileEncoder, IdDecoder):
         ModelFileError
             If it holds something that cannot be reproduced exactly.
         """
-        from bpetk.interop.objects import definition_from_object
+        from bpetk.interop.objects import definition_from_object, is_processor
 
+        if is_processor(obj):
+            return cast("Tokenizer", SentencePieceTokenizer.from_object(obj))
         return cls(definition_from_object(obj))
 
     def save(

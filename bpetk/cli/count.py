@@ -100,6 +100,9 @@ def count(
     allowed: tuple[str, ...],
     special_as_text: bool,
     add_special_tokens: bool,
+    bos: bool,
+    eos: bool,
+    reverse: bool,
     threads: int,
     as_json: bool,
     **loading: Any,
@@ -116,7 +119,13 @@ def count(
     with notes(as_json=as_json):
         tokenizer = load_model(model, **loading)
     policy = policy_arguments(
-        tokenizer, allowed=allowed, special_as_text=special_as_text, add_special_tokens=add_special_tokens
+        tokenizer,
+        allowed=allowed,
+        special_as_text=special_as_text,
+        add_special_tokens=add_special_tokens,
+        bos=bos,
+        eos=eos,
+        reverse=reverse,
     )
     counts = []
     for name in names:

@@ -121,6 +121,9 @@ def encode(
     allowed: tuple[str, ...],
     special_as_text: bool,
     add_special_tokens: bool,
+    bos: bool,
+    eos: bool,
+    reverse: bool,
     width: Width | None,
     threads: int,
     quiet: bool,
@@ -148,6 +151,9 @@ def encode(
         allowed=allowed,
         special_as_text=special_as_text,
         add_special_tokens=add_special_tokens,
+        bos=bos,
+        eos=eos,
+        reverse=reverse,
     )
     smallest = smallest_width(tokenizer.n_vocab)
     if width is not None and WIDTHS[width] < WIDTHS[smallest]:

@@ -268,6 +268,18 @@ _POLICY = [
     ),
 ]
 
+_CONTROL = [
+    click.option(
+        "--bos", is_flag=True, help="SentencePiece: begin every document with the model's bos piece."
+    ),
+    click.option("--eos", is_flag=True, help="SentencePiece: end every document with the model's eos piece."),
+    click.option(
+        "--reverse",
+        is_flag=True,
+        help="SentencePiece: the ids of a document in reverse, between bos and eos.",
+    ),
+]
+
 _DOCUMENTS = [
     click.option("--lines", is_flag=True, help="Every line is a document; its line feed is no part of it."),
     click.option(
@@ -287,7 +299,7 @@ def _adder(options: Sequence[Callable[[Command], Command]]) -> Callable[[Command
 
 
 loading_options = _adder(_LOADING)
-policy_options = _adder(_POLICY)
+policy_options = _adder([*_POLICY, *_CONTROL])
 document_options = _adder(_DOCUMENTS)
 
 
@@ -358,9 +370,26 @@ def _from_json(name: str) -> dict[str, int]:
 
 
 def policy_arguments(
-    tokenizer: Tokenizer, *, allowed: tuple[str, ...], special_as_text: bool, add_special_tokens: bool
+    tokenizer: Tokenizer,
+    *,
+    allowed: tuple[str, ...],
+    special_as_text: bool,
+    add_special_tokens: bool,
+    bos: bool = False,
+    eos: bool = False,
+    reverse: bool = False,
 ) -> dict[str, Any]:
-    """Turn option values into keyword arguments of ``Tokenizer.encode``."""
+    """Turn option values into keyword arguments of ``Tokenizer.encode``; refuse those that the model does not have."""
+    if isinstance(tokenizer, SentencePieceTokenizer):
+        return _control_arguments(tokenizer, allowed, add_special_tokens, bos=bos, eos=eos, reverse=reverse)
+    for flag, wanted in (("--bos", bos), ("--eos", eos), ("--reverse", reverse)):
+        if wanted:
+            hint = (
+                ""
+                if flag == "--reverse"
+                else "; --add-special-tokens puts in what the model's own template says"
+            )
+            raise click.UsageError(f"{flag} is for models of SentencePiece{hint}.")
     known = tokenizer.special_tokens
     for token in allowed:
         if token != "all" and token not in known:
@@ -375,8 +404,31 @@ def policy_arguments(
     }
 
 
+def _control_arguments(
+    tokenizer: SentencePieceTokenizer, allowed: tuple[str, ...], add_special_tokens: bool, **control: bool
+) -> dict[str, Any]:
+    """Turn option values into keyword arguments of ``SentencePieceTokenizer.encode``."""
+    if add_special_tokens:
+        raise click.UsageError(
+            "--add-special-tokens: a model of SentencePiece does not say what to put around a text; say it with --bos "
+            "and --eos."
+        )
+    if allowed:
+        raise click.UsageError(
+            "--allow-special: text never becomes a control piece in SentencePiece; --bos, --eos and --append put "
+            "some in."
+        )
+    roles = tokenizer.roles
+    for role in ("bos", "eos"):
+        if control[role] and role not in roles:
+            raise click.UsageError(f"--{role}: this model has no control piece for it.")
+    return {"add_bos": control["bos"], "add_eos": control["eos"], "reverse": control["reverse"]}
+
+
 def disallowed_tokens(tokenizer: Tokenizer, policy: dict[str, Any], separator: str | None) -> list[str]:
     """Name the special tokens that the policy of `policy_arguments` refuses in a text; separators are no text."""
+    if isinstance(tokenizer, SentencePieceTokenizer):
+        return []  # text that spells a control piece is ordinary text
     if policy["disallowed_special"] == () or policy["allowed_special"] == "all":
         return []
     known = [token for token in tokenizer.special_tokens if token not in policy["allowed_special"]]

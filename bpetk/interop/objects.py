@@ -52,8 +52,45 @@ def definition_from_object(obj: object) -> Definition:
     kind = f"{type(obj).__module__}.{type(obj).__qualname__}"
     raise ConfigError(
         f"cannot make a tokenizer of a {kind}: expected a tokenizers.Tokenizer, a fast tokenizer of transformers "
-        "(AutoTokenizer with use_fast=True) or a tiktoken.Encoding"
+        "(AutoTokenizer with use_fast=True), a tiktoken.Encoding or a sentencepiece.SentencePieceProcessor"
     )
+
+
+def is_processor(obj: object) -> bool:
+    """Whether this is a ``SentencePieceProcessor``, or of a class derived from it."""
+    return any(
+        kind.__module__.partition(".")[0] == "sentencepiece" and kind.__name__ == "SentencePieceProcessor"
+        for kind in type(obj).__mro__
+    )
+
+
+def model_of_processor(obj: Any) -> bytes:
+    """Give the model file of a ``SentencePieceProcessor``.
+
+    Raises
+    ------
+    ConfigError
+        If it is something else, or was made to add or change something in all that it encodes.
+    ModelFileError
+        If no model is loaded.
+    """
+    if not is_processor(obj):
+        kind = f"{type(obj).__module__}.{type(obj).__qualname__}"
+        raise ConfigError(
+            f"cannot make a tokenizer of a {kind}: expected a sentencepiece.SentencePieceProcessor"
+        )
+    for name in ("add_bos", "add_eos", "reverse", "enable_sampling", "emit_unk_piece"):
+        if getattr(obj, f"_{name}", False):
+            remedy = (
+                f"give {name}=True to the calls that encode instead"
+                if name in ("add_bos", "add_eos", "reverse")
+                else "which is not supported"
+            )
+            raise ConfigError(f"this SentencePieceProcessor was made with {name}=True; {remedy}")
+    try:
+        return bytes(obj.serialized_model_proto())
+    except RuntimeError as error:
+        raise ModelFileError(f"this SentencePieceProcessor holds no model: {error}") from error
 
 
 def _is_hf(obj: Any) -> bool:

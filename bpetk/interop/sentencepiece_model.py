@@ -11,8 +11,9 @@ What is written is what that library writes for the same model, so that a file o
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from array import array
 
+from bpetk._piece_table import PieceTable
 from bpetk.errors import ConfigError, ModelFileError
 from bpetk.interop.sentencepiece_checks import find_fault
 from bpetk.interop.sentencepiece_fields import (
@@ -23,6 +24,7 @@ from bpetk.interop.sentencepiece_fields import (
     write_fields,
 )
 from bpetk.interop.sentencepiece_parts import ModelFile, NormalizerSpec, Piece, PieceForm, PieceType
+from bpetk.interop.sentencepiece_pieces import PackedPieces
 from bpetk.interop.wire_format import (
     BYTES,
     FIXED32,
@@ -49,6 +51,8 @@ __all__ = [
 
 _PIECE, _TRAINER, _NORMALIZER, _DENORMALIZER = 1, 2, 3, 5  # numbers of the fields of a file
 _TYPES: tuple[PieceType, ...] = (PieceType.NORMAL, *PieceType)  # by number
+_NORMAL_UNLESS = bytes([PieceType.NORMAL, *range(1, 256)])  # of a type as written
+_MOST_BYTES = (1 << 31) - 1  # of a message
 _SHORT = 120  # bytes of a text whose piece has its lengths in a byte each
 _USUAL, _WITH_TYPE = PieceForm(), PieceForm(type=1)
 
@@ -121,6 +125,8 @@ def read_model(data: bytes, source: str) -> ModelFile:
         ...
     bpetk.errors.ModelFileError: m.model: byte 33: a value of 10 bytes, where the file has only 9 more
     """
+    if len(data) > _MOST_BYTES:
+        raise ModelFileError(f"{source}: larger than 2 GiB, which no model of SentencePiece can be")
     try:
         return _Reader(data).read()
     except ModelFileError as error:
@@ -159,16 +165,14 @@ class _Reader:
 
     def __init__(self, data: bytes) -> None:
         self.data = data
-        self.texts: list[bytes] = []
-        self.scores: list[bytes] = []  # four bytes each
-        self.types: list[PieceType] = []
+        self.table = PieceTable()
         self.odd: dict[int, PieceForm] = {}
         self.specs: dict[int, list[Field]] = {}
         self.extra = bytearray()
 
     def read(self) -> ModelFile:
         data, at = self.data, 0
-        while (at := self._usual_pieces(at)) < len(data):
+        while (at := self.table.read(data, at)) < len(data):
             found, after = read_field(data, at, len(data))
             if found.layout == BYTES and found.number == _PIECE:
                 self._unusual_piece(found)
@@ -179,38 +183,6 @@ class _Reader:
                 self.extra += write_field(found)
             at = after
         return self._model()
-
-    def _usual_pieces(self, at: int) -> int:
-        """Read pieces laid out as the library writes short ones; return where the first one is that is not.
-
-        Such a piece: its tag and length, the text's tag and length, the text, the score's tag and the score, perhaps
-        the type's tag and the type. 65,000 of them take 70 ms.
-        """
-        data, odd = self.data, self.odd
-        add_text, add_score, add_type = self.texts.append, self.scores.append, self.types.append
-        try:
-            while data[at] == 0x0A and data[at + 2] == 0x0A:
-                size, length = data[at + 1], data[at + 3]
-                stop = at + 4 + length
-                after = at + 2 + size
-                data[after - 1]  # raises an IndexError if the file ends before
-                if size > 127 or data[stop] != 0x15:
-                    break
-                if size == length + 7:
-                    type = PieceType.NORMAL
-                elif size == length + 9 and data[stop + 5] == 0x18 and 1 <= data[stop + 6] <= 6:
-                    type = _TYPES[data[stop + 6]]
-                    if type is PieceType.NORMAL:
-                        odd[len(self.types)] = _WITH_TYPE
-                else:
-                    break
-                add_text(data[at + 4 : stop])
-                add_score(data[stop + 1 : stop + 5])
-                add_type(type)
-                at = after
-        except IndexError:
-            pass
-        return at
 
     def _unusual_piece(self, piece: Field) -> None:
         text, score, type, extra = b"", None, None, bytearray()
@@ -230,13 +202,11 @@ class _Reader:
                 extra += write_field(found)
         form = PieceForm(score is not None, 1 if type is PieceType.NORMAL else None, bytes(extra))
         if form != _USUAL:
-            self.odd[len(self.texts)] = form
-        self.texts.append(text)
-        self.scores.append(score or bytes(4))
-        self.types.append(type or PieceType.NORMAL)
+            self.odd[len(self.table)] = form
+        self.table.add(text, score or b"", type or 0)
 
     def _model(self) -> ModelFile:
-        if not self.texts:
+        if not len(self.table):
             raise ModelFileError("no pieces: the file is empty, or no model of SentencePiece")
         if _TRAINER not in self.specs:
             raise ModelFileError("no trainer_spec (field 2), which says of what kind the model is")
@@ -251,35 +221,45 @@ class _Reader:
             self.odd,
             _NORMALIZER in self.specs,
         )
-        if fault := find_fault(model.pieces, model.model_type, model.byte_fallback):
-            raise ModelFileError(self._at(*fault))
+        self._find_fault(model)
         return model
 
     def _normalizer(self, number: int, name: str) -> NormalizerSpec:
         values, extra = read_fields(NORMALIZER_FIELDS, self.specs.get(number, ()), name)
         return NormalizerSpec(**values, extra=extra)  # type: ignore[arg-type]
 
-    def _pieces(self, byte_fallback: bool) -> tuple[Piece, ...]:
-        joined = b"\0".join(self.texts)
-        try:
-            # A NUL is no part of any text but its own, which is looked at below.
-            texts = joined.decode().split("\0") if joined.count(0) == len(self.texts) - 1 else None
-            texts = texts or [text.decode() for text in self.texts]
-        except UnicodeDecodeError:
-            index = next(index for index, text in enumerate(self.texts) if not _is_utf8(text))
-            raise ModelFileError(self._at(index, f"its text {self.texts[index]!r} is not UTF-8")) from None
-        if byte_fallback and "\0" in texts:
-            self._set_aside([id for id, text in enumerate(texts) if text == "\0"])
-        scores = struct.unpack(f"<{len(texts)}f", b"".join(self.scores))
-        return tuple(map(Piece._make, zip(texts, scores, self.types, strict=True)))
+    def _pieces(self, byte_fallback: bool) -> PackedPieces:
+        blob, offsets, scores, written = self.table.parts()
+        at, numbers = -1, bytearray(written)
+        while (at := written.find(PieceType.NORMAL, at + 1)) >= 0:
+            self.odd.setdefault(at, _WITH_TYPE)
+        pieces = PackedPieces(
+            blob, array("I", offsets), array("f", scores), written.translate(_NORMAL_UNLESS)
+        )
+        if byte_fallback and b"\0" in blob:
+            for id in pieces.only(b"\0"):
+                self._set_aside(id, numbers)
+            pieces = PackedPieces(
+                blob, pieces.offsets, pieces.scores, bytes(numbers).translate(_NORMAL_UNLESS)
+            )
+        return pieces
 
-    def _set_aside(self, ids: Sequence[int]) -> None:
-        """Make pieces UNUSED, but remember what they were."""
-        for id in ids:
-            form, type = self.odd.get(id, _USUAL), self.types[id]
-            if form.type is None and type != PieceType.UNUSED:
-                self.odd[id] = form._replace(type=0 if type is PieceType.NORMAL else int(type))
-            self.types[id] = PieceType.UNUSED
+    def _set_aside(self, id: int, types: bytearray) -> None:
+        """Make a piece UNUSED, but remember what it was."""
+        form = self.odd.get(id, _USUAL)
+        if form.type is None and types[id] != PieceType.UNUSED:
+            self.odd[id] = form._replace(type=types[id])
+        types[id] = PieceType.UNUSED
+
+    def _find_fault(self, model: ModelFile) -> None:
+        if model.model_type == "bpe" and self.table.sound(byte_fallback=model.byte_fallback):
+            return
+        packed = PackedPieces.of(model.pieces)
+        for id in range(len(packed)):
+            if not _is_utf8(packed.text(id)):
+                raise ModelFileError(self._at(id, f"its text {packed.text(id)!r} is not UTF-8"))
+        if fault := find_fault(model.pieces, model.model_type, model.byte_fallback):
+            raise ModelFileError(self._at(*fault))
 
     def _at(self, index: int, reason: str) -> str:
         """Put the place of a piece before a reason; the whole file if the index is -1."""

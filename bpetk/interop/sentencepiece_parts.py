@@ -162,7 +162,7 @@ class ModelFile:
     @property
     def unk_id(self) -> int | None:
         """Id of the unknown piece; None if there is none, which only byte fallback allows."""
-        return next((id for id, piece in enumerate(self.pieces) if piece.type == PieceType.UNKNOWN), None)
+        return self._first(PieceType.UNKNOWN)
 
     @property
     def bos_id(self) -> int | None:
@@ -182,7 +182,14 @@ class ModelFile:
     def _control_id(self, name: str) -> int | None:
         # The text counts, not the field bos_id, and only a control piece will do.
         text = self.setting(name) or _DEFAULTS[name]
+        return self._first(PieceType.CONTROL, str(text))
+
+    def _first(self, type: PieceType, text: str | None = None) -> int | None:
+        first = getattr(self.pieces, "first", None)  # of packed ones, without making them
+        if first is not None:
+            found: int | None = first(type, text)
+            return found
         return next(
-            (id for id, (t, _, type) in enumerate(self.pieces) if t == text and type == PieceType.CONTROL),
+            (id for id, (t, _, kind) in enumerate(self.pieces) if kind == type and text in (None, t)),
             None,
         )

@@ -11,7 +11,9 @@ from bpetk._encode_state cimport (
 from bpetk._encode_worker cimport Line, encode_lines, encode_stretch, worker_room
 from bpetk._native cimport mem_alloc, mem_free, utf8_check, utf8_encode
 from bpetk._normalizer cimport nfc_first_change
-from bpetk._sp_document cimport Sentences, encode_sentences
+from bpetk._sp_document cimport (
+    Sentences, add_sentence, begin_sentences, encode_added, encode_sentences,
+)
 from bpetk._types cimport SCHEME_CL100K_TIKTOKEN, SCHEME_WHITESPACE
 
 cdef enum:
@@ -225,21 +227,47 @@ cdef bint plain(Plan plan, const uint8_t* s, size_t n) noexcept nogil:
     )
 
 
+cdef size_t join_sentences(Worker* w, Sentences how, const Text* texts, size_t n, size_t* ends) noexcept nogil:
+    """Normalize short documents one behind the other; returns how many."""
+    cdef size_t k = 0, size = 0
+    cdef const uint8_t* s = NULL
+    cdef Text text
+    if not begin_sentences(w):
+        return 0
+    while k < n and k < MARKS and w.normal.size + utf8_room(texts[k]) <= JOINED:
+        text = texts[k]
+        if text.kind == TEXT_BYTES:
+            text.kind = TEXT_UTF8   # as in `encode_document`
+        if as_utf8(w, text, &s, &size) or not add_sentence(w, how, s, size):
+            break
+        ends[k] = w.normal.size
+        k += 1
+    return k
+
+
 cdef void encode_documents(
     Worker* w, Plan plan, const Text* texts, size_t n, int scheme, int64_t* counts
 ) noexcept nogil:
     """Short documents together, as lines of one text: scanning and looking up short texts one by one costs twice as
     much. Where anything is special about one of them, they are done again one by one."""
     cdef Line lines[MARKS]
+    cdef size_t ends[MARKS]
+    cdef bint sentences = plan.has_sentences and not plan.sentences.fuse and n > 1
     cdef size_t i = 0, j, k, used = 0, n_out, n_counted
+    cdef bint failed
     cdef bint joinable = not plan.general and scheme >= 0 and scheme != SCHEME_WHITESPACE and \
         scheme != SCHEME_CL100K_TIKTOKEN and n > 1 and text_memory(w, JOINED + 64)
     while i < n:
         # Without text there is no memory for it any more.
-        k = join(w, texts + i, n - i, lines, MARKS, &used) if joinable and w.text_room >= JOINED + 64 else 0
         n_out, n_counted = w.n_out, w.n_counted
-        if k < 2 or not plain(plan, w.text, used) or \
-                encode_lines(w, w.text, w.text_room, lines, k, scheme, counts + i):
+        if sentences:
+            k = join_sentences(w, plan.sentences, texts + i, n - i, ends)
+            failed = k < 2 or encode_added(w, plan.sentences, ends, k, counts + i)
+        else:
+            k = join(w, texts + i, n - i, lines, MARKS, &used) if joinable and w.text_room >= JOINED + 64 else 0
+            failed = k < 2 or not plain(plan, w.text, used) or \
+                encode_lines(w, w.text, w.text_room, lines, k, scheme, counts + i)
+        if failed:
             w.failure = FINE
             w.n_items = w.n_cuts = w.n_marks = w.next_mark = 0
             w.n_out, w.n_counted = n_out, n_counted

@@ -1,6 +1,6 @@
 """A document as SentencePiece encodes it: normalized as a whole, cut where no rule joins, unknown runs made one."""
 
-from libc.stdint cimport uint8_t
+from libc.stdint cimport int64_t, uint8_t
 
 from bpetk._added_tokens cimport Matcher
 from bpetk._encode_state cimport Worker
@@ -15,3 +15,9 @@ cdef class Sentences:
 
 # Appends the ids of a document, which need not be well-formed, and returns a Failure.
 cdef int encode_sentences(Worker* w, Sentences how, const uint8_t* s, size_t n) noexcept nogil
+
+# Several short documents, where runs of unknown pieces stay: begin; normalize one behind the other; encode all of them.
+# ends: w.normal.size after each; counts: the ids of each. false, or a Failure: encode each for itself.
+cdef bint begin_sentences(Worker* w) noexcept nogil
+cdef bint add_sentence(Worker* w, Sentences how, const uint8_t* s, size_t n) noexcept nogil
+cdef int encode_added(Worker* w, Sentences how, const size_t* ends, size_t n, int64_t* counts) noexcept nogil

@@ -4,11 +4,11 @@ that are taken as a whole, its segments looked up and merged by the worker, runs
 
 Reference twin: bpetk/reference/sp_encode.py."""
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from bpetk._encode_rules cimport BITMAP_BITS
-from bpetk._encode_state cimport CUTS, NO_MEMORY, TOO_LONG, Worker
+from bpetk._encode_state cimport CUTS, MARKS, NO_MEMORY, TOO_LONG, Worker
 from bpetk._encode_worker cimport look_up, set_base
 from bpetk._native cimport CutBlock, cut_text_block, highest_bit, kCutRead, put_cuts, text_release, text_reserve
 from bpetk._sp_normalizer cimport Normalizer, symbol_matcher
@@ -163,3 +163,62 @@ cdef int encode_sentences(Worker* w, Sentences how, const uint8_t* s, size_t n) 
         # A single long text must not keep its memory in use.
         text_release(&w.normal)
     return failure
+
+
+# Short documents together: to look up each for itself takes half as long again.
+
+
+cdef bint begin_sentences(Worker* w) noexcept nogil:
+    w.normal.size = 0
+    if not text_reserve(&w.normal, FRONT + kCutRead):
+        return False
+    memset(w.normal.data, 0, FRONT)
+    w.normal.size = FRONT
+    return True
+
+
+cdef bint add_sentence(Worker* w, Sentences how, const uint8_t* s, size_t n) noexcept nogil:
+    return how.normalizer.normalize_line(s, n, &w.normal)
+
+
+cdef void cut_sentence(Worker* w, Sentences how, size_t at, size_t stop) noexcept nogil:
+    """Cut base[at:stop], and at its end."""
+    cdef size_t symbol, end = 0
+    cdef uint32_t index
+    while at < stop:
+        symbol = how.whole.find(w.base, stop, at, &end, &index) if how.has_whole else stop
+        if symbol > at:
+            cut_stretch(w, at, symbol)
+            cut_at(w, symbol)
+        if symbol < stop:
+            cut_at(w, end)
+            symbol = end
+        at = symbol
+
+
+cdef int encode_added(Worker* w, Sentences how, const size_t* ends, size_t n, int64_t* counts) noexcept nogil:
+    cdef size_t k, start = FRONT
+    if not text_reserve(&w.normal, kCutRead):
+        return NO_MEMORY
+    if w.normal.size > <size_t>WINDOW:
+        return TOO_LONG     # the rules of a hostile model make a book of a letter; one by one then
+    memset(w.normal.data + w.normal.size, 0, kCutRead)
+    set_base(w, w.normal.data + FRONT, 0, w.normal.size - FRONT + kCutRead, 0)
+    w.before = FRONT
+    w.n_marks = w.next_mark = 0
+    w.ended = w.n_counted + w.n_out
+    for k in range(n):
+        cut_sentence(w, how, start - FRONT, ends[k] - FRONT)
+        start = ends[k]
+        if w.n_marks == MARKS or w.n_cuts == CUTS:
+            look_up(w)
+        if w.failure:
+            break
+        w.marks[w.n_marks].at, w.marks[w.n_marks].separator = w.n_cuts, 0
+        w.marks[w.n_marks].count = counts + k
+        w.n_marks += 1
+    if not w.failure:
+        look_up(w)
+    if w.normal.room > KEPT:
+        text_release(&w.normal)
+    return w.failure

@@ -12,6 +12,7 @@ from sp_models import BYTES
 import bpetk
 from bpetk.cli import main
 from bpetk.interop.sentencepiece_model import ModelFile, NormalizerSpec, Piece, PieceType, write_model
+from bpetk.sp_tokenizer import SentencePieceTokenizer
 
 TEXT = "ab ab\n中 é 😀\n  a  b\n"
 
@@ -59,7 +60,44 @@ def test_a_control_piece_at_the_end_of_documents(model: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("option", [["--add-special-tokens"], ["--allow-special", "<s>"]])
-def test_what_such_models_have_not_is_refused(model: Path, option: list[str]) -> None:
-    result = CliRunner().invoke(main, ["encode", str(model), "-", *option], input="a")
-    assert result.exit_code != 0 and "SentencePiece" in result.output + result.stderr
+@pytest.mark.parametrize("option", [["--add-special-tokens"], ["--allow-special", "<s>"], ["--eos"]])
+@pytest.mark.parametrize("verb", ["encode", "count"])
+def test_what_such_models_have_not_is_refused(model: Path, verb: str, option: list[str]) -> None:
+    result = CliRunner().invoke(main, [verb, str(model), "-", *option], input="a")
+    assert result.exit_code == 2 and option[0] in result.output + result.stderr
+
+
+@pytest.mark.parametrize("verb", ["encode", "count"])
+def test_options_of_such_models_are_refused_for_others(verb: str, tmp_path: Path) -> None:
+    bpetk.train_from_iterator(["ab ab"], vocab_size=257).save(tmp_path / "tok")
+    for option in ("--bos", "--eos", "--reverse"):
+        result = CliRunner().invoke(main, [verb, str(tmp_path / "tok"), "-", option], input="a")
+        assert (
+            result.exit_code == 2
+            and f"{option} is for models of SentencePiece" in result.output + result.stderr
+        )
+
+
+def test_control_pieces_and_reverse(model: Path, tmp_path: Path) -> None:
+    tok = bpetk.Tokenizer.from_file(model)
+    assert isinstance(tok, SentencePieceTokenizer)
+    options = ["--lines", "--bos", "--reverse", "--append", "<s>", "--special-as-text"]
+    out = run("encode", model, "-", *options, input=TEXT)
+    rows = [[int(id) for id in line.split()] for line in out.splitlines()]
+    assert rows == [[*tok.encode(line, add_bos=True, reverse=True), 1] for line in TEXT.splitlines()]
+    facts = json.loads(run("count", model, "-", *options[:3], "--json", input=TEXT))
+    assert facts["total"]["tokens"] == sum(map(len, rows)) - len(rows)
+    for suffix, options in ((".npy", ["--dtype", "uint32"]), (".bin", ["--dtype", "uint32"]), (".txt", [])):
+        file = tmp_path / f"ids{suffix}"
+        run("encode", model, "-", "--bos", *options, "-o", file, input=TEXT)
+        # The control piece has no text: all comes back as it was but for the first blank, which is the model's own.
+        assert run("decode", model, file, "--skip-special-tokens", *options) == TEXT
+
+
+def test_a_text_that_spells_a_control_piece_is_not_what_an_error_is_about(
+    model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "text").write_bytes(b"<s> \xff")
+    assert run("decode", model, input=run("encode", model, tmp_path / "text")) == "<s> \ufffd"
+    result = CliRunner().invoke(main, ["encode", str(model), str(tmp_path / "text"), "--eos"])
+    assert result.exit_code == 2 and "--eos: this model has no control piece" in result.output + result.stderr

@@ -24,7 +24,8 @@ FILES = f"{VALUES} interop.* model_file"
 LIBRARY = (
     f"{FILES} counting trainer pipeline encoding streaming text_files tokenizer_base text_encoding file_encoding "
     "id_decoding tokenizer sp_options sp_model sp_normalizers sp_counting sp_trained sp_trainer sp_encoder sp_decoding "
-    "sp_places sp_vocabulary sp_text_encoding sp_tokenizer probe targets reference_libraries token_files convert api"
+    "sp_places sp_fragments sp_vocabulary sp_text_encoding sp_tokenizer probe targets reference_libraries token_files "
+    "convert api"
 )
 
 # Module -> modules it may import; `x.*` is all of the package x. Names are relative to bpetk, `.` is bpetk itself.
@@ -48,7 +49,8 @@ IMPORTS: dict[str, str] = {
     "model": VALUES,
     "definition": VALUES,
     "interop.*": (
-        f"{VALUES} interop.* _added_tokens _image _json_outline _model_reader _rank_rules _rank_reader _tekken_reader"
+        f"{VALUES} interop.* _added_tokens _image _json_outline _model_reader _rank_rules _rank_reader _tekken_reader "
+        "_piece_table"
     ),
     "interop.image": f"{VALUES} interop.* token_files _image",
     "interop.sentencepiece": f"{VALUES} interop.* trainer sp_trained sp_trainer",
@@ -57,17 +59,18 @@ IMPORTS: dict[str, str] = {
     "sp_model": f"{LEAVES} interop.* sp_options",
     "sp_normalizers": f"{LEAVES} interop.* sp_options _sp_normalizer",
     "sp_counting": f"{LEAVES} corpus counting sp_options sp_model _sp_counter _sp_normalizer",
-    "sp_trained": f"{LEAVES} interop.* sp_options sp_model sp_normalizers",
+    "sp_trained": f"{LEAVES} interop.* sp_options sp_model sp_normalizers sp_tokenizer",
     "sp_trainer": (
         f"{LEAVES} corpus trainer sp_options sp_model sp_normalizers sp_counting sp_trained _sp_counter _trainer"
     ),
     # Encoding as SentencePiece does it.
-    "sp_decoding": f"{LEAVES} interop.* _sp_normalizer",
+    "sp_decoding": f"{LEAVES} interop.* _piece_table _sp_normalizer",
     "sp_places": f"{LEAVES} sp_encoder",
+    "sp_fragments": f"{VALUES} pipeline sp_encoder",
     "sp_vocabulary": f"{LEAVES} interop.* sp_decoding sp_encoder",
-    "sp_text_encoding": f"{VALUES} pipeline encoding text_encoding sp_places sp_vocabulary",
-    "sp_tokenizer": f"{LEAVES} interop.* id_decoding text_files sp_decoding sp_text_encoding",
-    "sp_encoder": f"{LEAVES} interop.* _sp_normalizer _sp_rules _sp_document _encode_document _encoder",
+    "sp_text_encoding": f"{VALUES} pipeline encoding text_encoding sp_fragments sp_places sp_vocabulary",
+    "sp_tokenizer": f"{LEAVES} interop.* model_file id_decoding text_encoding text_files sp_decoding sp_text_encoding",
+    "sp_encoder": f"{LEAVES} interop.* _piece_table _sp_normalizer _sp_rules _sp_document _encode_document _encoder",
     "model_file": FILES,
     # Training and encoding do not know each other.
     "counting": f"{LEAVES} corpus pretokenizers custom_pattern _scanner _counter",
@@ -143,6 +146,7 @@ CIMPORTS: dict[str, str] = {
     "_rank_rules": "_native",
     "_rank_reader": "_native",
     "_tekken_reader": "_native _rank_reader",
+    "_piece_table": "_native",
     "_encode_rules": "_types _native",
     "_segment_merge": "_types _native _encode_rules",
     "_sp_rules": "_native _scanner _encode_rules _segment_merge",
