@@ -6,24 +6,25 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 from bpetk.definition import Definition
-from bpetk.errors import ConfigError, MissingDependencyError, ModelFileError, OutputError
+from bpetk.errors import ConfigError, DifferentIdsError, MissingDependencyError, ModelFileError, OutputError
 from bpetk.interop.rank_side_file import side_file_path
 from bpetk.model_file import save_tokenizer
 from bpetk.probe import first_unequal, probe_texts, text_batches
 from bpetk.readable import readable
 from bpetk.reference_libraries import Reference, load_reference
+from bpetk.sp_tokenizer import SentencePieceTokenizer
 from bpetk.targets import lost_parts, rank_table, vocab_and_merges
 from bpetk.tokenizer import Tokenizer
 
-Target = Literal["hf", "tiktoken", "gpt2", "image"]
-TARGETS: tuple[Target, ...] = ("hf", "tiktoken", "gpt2", "image")
+Target = Literal["hf", "tiktoken", "gpt2", "image", "sentencepiece"]
+TARGETS: tuple[Target, ...] = ("hf", "tiktoken", "gpt2", "image", "sentencepiece")
 
 PathInput = str | os.PathLike[str]
 
@@ -66,7 +67,7 @@ class _Draft:
 
 
 def convert(
-    src: PathInput | Tokenizer,
+    src: PathInput | Tokenizer | SentencePieceTokenizer,
     dst: PathInput,
     *,
     to: Target,
@@ -86,7 +87,11 @@ def convert(
     to
         ``"hf"``: ``tokenizer.json``, ``tokenizer_config.json`` and a manifest. ``"tiktoken"``: base64 of each token
         with its id. ``"gpt2"``: ``vocab.json`` and ``merges.txt``. ``"image"``: one file of bpetk's own that loads in
-        a few milliseconds.
+        a few milliseconds. ``"sentencepiece"``: the ``.model`` file.
+
+        A model of SentencePiece is written as ``"hf"`` or ``"sentencepiece"``, and nothing else becomes one. In the
+        first, ``tokenizer.json`` and ``tokenizer_config.json``, its control pieces are special tokens, and the ids are
+        equal for text in which these are taken for text; the package `tokenizers` is needed to prove it.
     probes
         Files of UTF-8 text to compare besides the built-in text, line by line and as a whole.
     options
@@ -100,8 +105,12 @@ def convert(
     Raises
     ------
     ModelFileError
-        If the source cannot be read, if the format cannot hold this tokenizer, or if ids differ; the message says
-        why. Nothing is left behind.
+        If the source cannot be read, or if the format cannot hold this tokenizer; the message says why. Nothing is
+        left behind.
+    DifferentIdsError
+        If ids differ, with the place; it is a `ModelFileError` too.
+    MissingDependencyError
+        If a model of SentencePiece is to become ``"hf"``, and nothing is installed that reads the result.
     OutputError
         If ``dst`` exists or cannot be written.
 
@@ -118,20 +127,19 @@ def convert(
     """
     if to not in TARGETS:
         raise ConfigError(f"unknown format {to!r}; known are {', '.join(TARGETS)}")
-    if isinstance(src, Tokenizer) and options:
+    loaded = isinstance(src, Tokenizer | SentencePieceTokenizer)
+    if loaded and options:
         raise ConfigError(f"{', '.join(options)}: only for files; the tokenizer is loaded already")
     target = Path(dst)
     _check_free(target, to)
-    tokenizer = src if isinstance(src, Tokenizer) else Tokenizer.from_file(src, **options)
+    tokenizer: Any = src if loaded else Tokenizer.from_file(src, **options)  # type: ignore[arg-type]
     work = target.absolute().with_name(f".{target.name[:64]}.{secrets.token_hex(6)}")
     try:
         work.mkdir()
-        draft = _DRAFTS[to](tokenizer.definition, work, target.name)
-        if tokenizer.format in ("tiktoken", "gpt2") and not tokenizer.special_tokens:
-            draft.notes.append("the source says nothing of special tokens, so there are none")
-        made = Tokenizer.from_file(draft.path, format=to, **draft.options)
-        _compare_vocabularies(tokenizer, made)
-        texts, tokens, compared = _compare_ids(tokenizer, made, to, probes, draft)
+        if isinstance(tokenizer, SentencePieceTokenizer):
+            draft, texts, tokens, compared = _prove_pieces(tokenizer, work, target.name, to, probes)
+        else:
+            draft, texts, tokens, compared = _prove(tokenizer, work, target.name, to, probes)
         files = _put_in_place(draft, work, target)
     except OSError as error:
         if isinstance(error, OutputError) or not _is_below(error.filename, work):
@@ -140,6 +148,39 @@ def convert(
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return Conversion(target, files, draft.options, texts, tokens, compared, tuple(draft.notes))
+
+
+_Proved = tuple[_Draft, int, int, tuple[str, ...]]
+
+
+def _prove(ours: Tokenizer, work: Path, name: str, to: Target, probes: Sequence[PathInput]) -> _Proved:
+    if to == "sentencepiece":
+        raise ModelFileError(
+            "a .model of SentencePiece cannot hold this tokenizer: it has pieces of characters with scores, and no "
+            "place for merges of bytes in the parts that a pattern cuts text into"
+        )
+    draft = _DRAFTS[to](ours.definition, work, name)
+    if ours.format in ("tiktoken", "gpt2") and not ours.special_tokens:
+        draft.notes.append("the source says nothing of special tokens, so there are none")
+    made = Tokenizer.from_file(draft.path, format=to, **draft.options)
+    _compare_vocabularies(ours, made)
+    return draft, *_compare_ids(ours, made, to, probes, draft)
+
+
+def _prove_pieces(
+    ours: SentencePieceTokenizer, work: Path, name: str, to: Target, probes: Sequence[PathInput]
+) -> _Proved:
+    from bpetk import sp_convert  # rarely needed, and of many parts
+
+    if to in sp_convert.REASONS:
+        raise ModelFileError(
+            f"{to} cannot hold a model of SentencePiece: {sp_convert.REASONS[to]}; there are hf and sentencepiece"
+        )
+    path = work if to == "hf" else work / name
+    written = sp_convert.write_hf(ours, work) if to == "hf" else sp_convert.write_model_file(ours, path)
+    sp_convert.compare(ours, written, probes)
+    draft = _Draft(path, written.files, {}, written.notes)
+    return draft, written.texts, written.tokens, tuple(reader.name for reader in written.readers)
 
 
 def _is_below(name: Any, folder: Path) -> bool:
@@ -209,7 +250,12 @@ def _draft_image(definition: Definition, work: Path, name: str) -> _Draft:
     return _Draft(path, [path], {})
 
 
-_DRAFTS = {"hf": _draft_hf, "tiktoken": _draft_tiktoken, "gpt2": _draft_gpt2, "image": _draft_image}
+_DRAFTS: Mapping[str, Callable[[Definition, Path, str], _Draft]] = {
+    "hf": _draft_hf,
+    "tiktoken": _draft_tiktoken,
+    "gpt2": _draft_gpt2,
+    "image": _draft_image,
+}
 
 
 # --- the proof ------------------------------------------------------------------------------------------------------
@@ -252,7 +298,7 @@ def _compare_ids(
         for reader, ids in zip(readers, found, strict=True):
             for text, a, b in zip(batch, expected, ids, strict=True):
                 if list(a) != list(b):
-                    raise ModelFileError(_difference(ours, reader, where, text, a, b))
+                    raise DifferentIdsError(_difference(ours, reader, where, text, a, b))
         texts, tokens = texts + len(batch), tokens + sum(map(len, expected))
     return texts, tokens, tuple(readers)
 

@@ -27,6 +27,10 @@ class ModelFileError(BpetkError, ValueError):
     """A tokenizer file is malformed, or holds something that bpetk cannot reproduce exactly."""
 
 
+class DifferentIdsError(ModelFileError):
+    """A converted tokenizer gives other ids than its source."""
+
+
 class OutputError(BpetkError, OSError):
     """A result cannot be written; nothing half-written is left behind."""
 

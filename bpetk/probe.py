@@ -163,8 +163,8 @@ def text_batches(
         raise CorpusFileError(f"cannot read {name}: {error.strerror or error}") from error
 
 
-def first_unequal(ours: Sequence[int], theirs: Sequence[int]) -> int:
-    """Count the ids that are equal from the first on.
+def first_unequal(ours: Sequence[object], theirs: Sequence[object]) -> int:
+    """Count the items that are equal from the first on.
 
     Examples
     --------

@@ -18,7 +18,7 @@ from bpetk.errors import ConfigError, MissingDependencyError, ModelFileError
 from bpetk.interop.huggingface import to_tokenizer_json
 from bpetk.targets import RankTable, rank_table, tiktoken_pattern
 
-LIBRARIES = {"hf": "tokenizers", "tiktoken": "tiktoken"}
+LIBRARIES = {"hf": "tokenizers", "tiktoken": "tiktoken", "sentencepiece": "sentencepiece"}
 """Name of each reference, and the package that it is."""
 
 RANK_FORMATS = ("tiktoken", "tekken")
@@ -75,6 +75,111 @@ class Tiktoken:
         return [self.encoding.encode(text, allowed_special="all") for text in texts]
 
 
+@dataclass(frozen=True)
+class Characters:
+    """A ``tokenizers.Tokenizer`` that takes all text for text, as SentencePiece does."""
+
+    tokenizer: Any
+
+    @property
+    def name(self) -> str:
+        """Package and version."""
+        return f"tokenizers {version('tokenizers')}"
+
+    def encode_ordinary(self, texts: Sequence[str]) -> list[list[int]]:
+        """Give the ids of each text, in which nothing is a special token."""
+        found = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [item.ids for item in found]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Give the text of ids, special tokens among them."""
+        text: str = self.tokenizer.decode(list(ids), skip_special_tokens=False)
+        return text
+
+
+@dataclass(frozen=True)
+class SentencePiece:
+    """A ``sentencepiece.SentencePieceProcessor``."""
+
+    processor: Any
+    made_of: str
+
+    @property
+    def name(self) -> str:
+        """Package and version."""
+        return f"sentencepiece {version('sentencepiece')}"
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """Give the ids of each text."""
+        found: list[list[int]] = self.processor.encode(list(texts), out_type=int, num_threads=1)
+        return found
+
+    def encode_with_places(self, text: str) -> tuple[list[int], list[str], list[tuple[int, int]]]:
+        """Give ids, pieces, and the places of the pieces in code points."""
+        found = self.processor.encode(text, return_type="offset_mapping")
+        return found["ids"], found["pieces"], [tuple(span) for span in found["offsets"]]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Give the text of ids."""
+        text: str = self.processor.decode(list(ids))
+        return text
+
+
+def tokenizers_reference(path: Path) -> Characters:
+    """Load a ``tokenizer.json`` with the package `tokenizers`, so that all text is ordinary text.
+
+    Raises
+    ------
+    MissingDependencyError
+        If the library is not installed.
+    ModelFileError
+        If it refuses the file.
+    """
+    try:
+        from tokenizers import Tokenizer
+    except ImportError as error:
+        raise _missing("hf", error) from error
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing more special
+        raise ModelFileError(f"tokenizers cannot load {path}: {error}") from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    tokenizer.encode_special_tokens = True
+    return Characters(tokenizer)
+
+
+def sentencepiece_reference(data: bytes, source: str) -> SentencePiece:
+    """Load a ``.model`` with the package `sentencepiece`.
+
+    Parameters
+    ----------
+    data
+        The file as bpetk would write it; read if there is no file any more.
+    source
+        The file that it came from.
+
+    Raises
+    ------
+    MissingDependencyError
+        If the library is not installed.
+    ModelFileError
+        If it refuses the file.
+    """
+    try:
+        from sentencepiece import SentencePieceProcessor
+    except ImportError as error:
+        raise _missing("sentencepiece", error) from error
+    path = Path(source)
+    made_of = str(path) if source and path.is_file() else "what bpetk would write as a .model"
+    try:
+        # From memory, since the library reports files that it cannot read on standard error only.
+        processor = SentencePieceProcessor(model_proto=path.read_bytes() if made_of == str(path) else data)
+    except (RuntimeError, OSError, ValueError) as error:
+        raise ModelFileError(f"sentencepiece cannot load {source or 'the model'}: {error}") from error
+    return SentencePiece(processor, made_of)
+
+
 def load_reference(definition: Definition, library: str, *, pattern: str | None = None) -> Reference:
     """Load a tokenizer with a reference library.
 
@@ -105,6 +210,11 @@ def load_reference(definition: Definition, library: str, *, pattern: str | None 
     """
     if library not in LIBRARIES:
         raise ConfigError(f"unknown reference {library!r}; known are {', '.join(LIBRARIES)}")
+    if library == "sentencepiece":
+        raise ConfigError(
+            f"sentencepiece loads only .model files, which {definition.source or 'this tokenizer'} is not: compare "
+            "with hf or tiktoken"
+        )
     return _load_hf(definition) if library == "hf" else _load_tiktoken(definition, pattern)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,13 +18,16 @@ from bpetk.interop.huggingface import to_tokenizer_json
 from bpetk.pretokenizers import Scheme, custom_scheme, get_scheme
 from bpetk.probe import first_unequal, text_batches
 from bpetk.readable import readable, readable_pair
-from bpetk.reference_libraries import Reference, load_reference
+from bpetk.reference_libraries import RANK_FORMATS, Reference, load_reference
 from bpetk.report import BYTE_LEVEL, SENTENCEPIECE, Algorithm
+from bpetk.sp_tokenizer import SentencePieceTokenizer
 from bpetk.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as HfTokenizer
     from tokenizers.trainers import BpeTrainer
+
+    from bpetk.sp_verify_encode import TextDifference
 
 REFERENCES = ("hf", "sentencepiece")
 _AROUND = 5  # tokens shown before and after a difference
@@ -296,6 +300,8 @@ class EncodeDifference:
 
     ``line`` is None if the file was encoded as a whole; ``at`` is the number of ids that are equal before the first
     that is not, ``near`` the text around it. The ids are those around that place, each with its token for people.
+    With a model of SentencePiece ``what`` may also be ``"pieces"``, ``"offsets"`` or ``"decoded text"``, if the ids are
+    equal: then ``at`` and the others are about these, with -1 as the id of text.
     """
 
     file: str
@@ -304,6 +310,7 @@ class EncodeDifference:
     near: str
     ours: tuple[tuple[int, str], ...]
     theirs: tuple[tuple[int, str], ...]
+    what: str = "ids"
 
 
 @dataclass(frozen=True)
@@ -324,11 +331,18 @@ class EncodeVerifyResult:
     reference: str = ""
 
 
+def default_reference(tokenizer: Tokenizer | SentencePieceTokenizer) -> str:
+    """Name the library that a tokenizer's files are made for."""
+    if isinstance(tokenizer, SentencePieceTokenizer):
+        return "sentencepiece"
+    return "tiktoken" if tokenizer.definition.kind in RANK_FORMATS else "hf"
+
+
 def verify_encode(
-    tokenizer: Tokenizer,
+    tokenizer: Tokenizer | SentencePieceTokenizer,
     paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
-    against: str = "hf",
+    against: str | None = None,
     pattern: str | None = None,
     whole: bool = False,
     encoding: str = "utf-8",
@@ -337,7 +351,8 @@ def verify_encode(
 ) -> EncodeVerifyResult:
     r"""Encode text with bpetk and with a reference library, and compare the ids of every line.
 
-    Special tokens in the text are encoded as such by both, and none are added.
+    Special tokens in the text are encoded as such by both, and none are added. With a model of SentencePiece all text
+    is ordinary, and pieces, offsets and the text of the ids are compared too.
 
     Parameters
     ----------
@@ -347,7 +362,7 @@ def verify_encode(
         Files of text.
     against
         ``"hf"``: the package `tokenizers`; ``"tiktoken"``: an encoding with the model's ranks, pattern and special
-        tokens.
+        tokens; ``"sentencepiece"``: that library, for its models. Default: what the files are made for.
     pattern
         The pattern that ranks were loaded with, for tiktoken, if it is not that of a named scheme.
     whole
@@ -385,20 +400,19 @@ def verify_encode(
     >>> result.identical, result.texts, result.tokens
     (True, 3, 21)
     """
-    reference = load_reference(tokenizer.definition, against, pattern=pattern)
+    against = against or default_reference(tokenizer)
+    compared = _comparison(tokenizer, against, pattern, threads)
+    reference = compared.reference
     names = [os.fspath(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
     texts = tokens = size = 0
     found: EncodeDifference | None = None
     for name in names:
         for first, batch in text_batches(name, whole=whole, encoding=encoding):
-            ours = tokenizer.encode_batch(batch, threads=threads, allowed_special="all")
-            theirs = reference.encode_batch(batch)
-            for at, (a, b) in enumerate(zip(ours, theirs, strict=True)):
-                if list(a) != list(b):
-                    line = None if whole else first + at
-                    found = _describe(tokenizer, reference, name, line, batch[at], a, b)
+            for at, (count, tell) in enumerate(compared.run(batch)):
+                if tell is not None:
+                    found = tell(name, None if whole else first + at)
                     break
-                texts, tokens, size = texts + 1, tokens + len(a), size + len(batch[at].encode())
+                texts, tokens, size = texts + 1, tokens + count, size + len(batch[at].encode())
             if found is not None:
                 break
             if progress is not None:
@@ -414,14 +428,59 @@ def verify_encode(
     )
 
 
+_Tell = Callable[[str, int | None], EncodeDifference]
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """Compares texts; ``run`` gives the number of ids of each, and what tells the difference if there is one."""
+
+    reference: Reference
+    run: Callable[[list[str]], Iterator[tuple[int, _Tell | None]]]
+
+
+def _comparison(
+    tokenizer: Tokenizer | SentencePieceTokenizer, against: str, pattern: str | None, threads: int
+) -> _Comparison:
+    if isinstance(tokenizer, SentencePieceTokenizer):
+        return _comparison_of_pieces(tokenizer, against, threads)
+    reference = load_reference(tokenizer.definition, against, pattern=pattern)
+
+    def run(batch: list[str]) -> Iterator[tuple[int, _Tell | None]]:
+        ours = tokenizer.encode_batch(batch, threads=threads, allowed_special="all")
+        for text, a, b in zip(batch, ours, reference.encode_batch(batch), strict=True):
+            same = list(a) == list(b)
+            yield len(a), None if same else partial(_describe, tokenizer, reference, text, a, b)
+
+    return _Comparison(reference, run)
+
+
+def _comparison_of_pieces(tokenizer: SentencePieceTokenizer, against: str, threads: int) -> _Comparison:
+    from bpetk import sp_verify_encode
+
+    library = sp_verify_encode.load_library(tokenizer, against)
+
+    def run(batch: list[str]) -> Iterator[tuple[int, _Tell | None]]:
+        ours = tokenizer.encode_batch(batch, threads=threads)
+        for text, a, b in zip(batch, ours, library.encode_batch(batch), strict=True):
+            difference = sp_verify_encode.compare_text(tokenizer, library, text, (a, b))
+            yield len(a), None if difference is None else partial(_of_pieces, difference)
+
+    return _Comparison(library, run)
+
+
+def _of_pieces(difference: TextDifference, name: str, line: int | None) -> EncodeDifference:
+    return EncodeDifference(name, line, **vars(difference))
+
+
 def _describe(
     tokenizer: Tokenizer,
     reference: Reference,
-    name: str,
-    line: int | None,
     text: str,
     ours: Sequence[int],
     theirs: Sequence[int],
+    name: str,
+    line: int | None,
 ) -> EncodeDifference:
     at = first_unequal(ours, theirs)
     # Where that is in the text: to the character if the tokenizer keeps the text as it is, else near it.

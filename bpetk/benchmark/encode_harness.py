@@ -24,15 +24,23 @@ from bpetk.interop.huggingface import to_tokenizer_json
 from bpetk.machine import available_cpus
 from bpetk.probe import first_unequal, text_batches
 from bpetk.readable import readable
-from bpetk.reference_libraries import LIBRARIES, RANK_FORMATS
+from bpetk.reference_libraries import LIBRARIES
+from bpetk.sp_to_hf import to_hf
+from bpetk.sp_tokenizer import SentencePieceTokenizer
 from bpetk.targets import loose_rank_table, single_step
 from bpetk.tokenizer import Tokenizer
+from bpetk.verify import default_reference
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 SENTENCE = 100  # characters
+
+PEERS = ("hf", "tiktoken", "gigatoken", "tokie", "tuetoken")
+"""The encoders that are compared if none are named."""
+PIECE_PEERS = ("sentencepiece", "gigatoken", "hf")
+"""The same for a model of SentencePiece."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +59,12 @@ def run_encode_worker(
     return run_process("encode", job, folder, threads=job.threads, suffix=".ids", timeout=timeout)
 
 
-def make_forms(tokenizer: Tokenizer, model: str, options: Mapping[str, Any], folder: Path) -> Forms:
+def make_forms(
+    tokenizer: Tokenizer | SentencePieceTokenizer, model: str, options: Mapping[str, Any], folder: Path
+) -> Forms:
     """Write the tokenizer in every form that an encoder may want, as far as there is one."""
+    if isinstance(tokenizer, SentencePieceTokenizer):
+        return _forms_of_pieces(tokenizer, model, options, folder)
     definition, refused = tokenizer.definition, dict[str, str]()
     hf = ranks = rank_file = None
     if definition.format == "hf" and definition.source:
@@ -73,7 +85,31 @@ def make_forms(tokenizer: Tokenizer, model: str, options: Mapping[str, Any], fol
         if ids == set(range(len(ids))):  # gigatoken, which alone reads it, wants no holes
             rank_file = os.path.abspath(definition.source)
     scheme = definition.model.scheme.name
-    return Forms(os.path.abspath(model), dict(options), hf, ranks, rank_file, scheme, refused)
+    return Forms(os.path.abspath(model), dict(options), hf, ranks, rank_file, scheme, refused=refused)
+
+
+def _forms_of_pieces(
+    tokenizer: SentencePieceTokenizer, model: str, options: Mapping[str, Any], folder: Path
+) -> Forms:
+    """Write a model of SentencePiece, and as tokenizer.json where that is the same."""
+    (folder / "tokenizer.model").write_bytes(tokenizer.to_bytes())
+    refused, hf = {"ranks": "it cannot load a model of SentencePiece"}, None
+    try:
+        if tokenizer.model.normalizer.precompiled:
+            name = tokenizer.model.normalizer.name
+            raise ModelFileError(
+                f"in tokenizer.json the normalization rules {name!r} would do something else"
+            )
+        form = to_hf(tokenizer.model)
+    except ModelFileError as error:
+        refused["hf"] = str(error)
+    else:
+        (folder / "tokenizer.json").write_text(
+            json.dumps(form.tokenizer, ensure_ascii=False), encoding="utf-8"
+        )
+        hf = str(folder / "tokenizer.json")
+    sp = str(folder / "tokenizer.model")
+    return Forms(os.path.abspath(model), dict(options), hf, sp=sp, refused=refused)
 
 
 def _write_ranks(definition: Definition, folder: Path) -> str:
@@ -191,7 +227,7 @@ def run_encode_benchmark(
     model: PathInput,
     path: PathInput,
     *,
-    against: Sequence[str] = ("hf", "tiktoken", "gigatoken", "tokie", "tuetoken"),
+    against: Sequence[str] | None = None,
     mode: Mode = "flat",
     threads: int = 1,
     rounds: int = 5,
@@ -211,7 +247,8 @@ def run_encode_benchmark(
     path
         Text without special tokens: a file, or a folder or a glob whose files are taken as one text.
     against
-        Names of encoders, each optionally with its own number of threads: ``"gigatoken"``, ``"bpetk@2"``.
+        Names of encoders, each optionally with its own number of threads: ``"gigatoken"``, ``"bpetk@2"``. Default:
+        `PEERS`, or for a model of SentencePiece `PIECE_PEERS`.
     mode
         ``"flat"``: the text as one document. ``"lists"``: its lines, as Python lists. ``"sentence"``: its first 100
         characters, again and again.
@@ -254,7 +291,7 @@ def run_encode_benchmark(
         size = _take_text(path, text, folder / "text.txt", mode, tokenizer)
         forms = make_forms(tokenizer, os.fspath(model), options, folder)
         entries, skipped = choose(
-            against,
+            (PEERS if forms.sp is None else PIECE_PEERS) if against is None else against,
             ENCODE_PEERS,
             threads or available_cpus(),
             EncodeEntry,
@@ -298,7 +335,7 @@ def _run_reference(
     progress: Progress | None,
 ) -> str | None:
     """Get the right ids, before and apart from what is measured; None if the library is not here."""
-    name = "tiktoken" if tokenizer.definition.kind in RANK_FORMATS else "hf"
+    name = default_reference(tokenizer)
     peer: EncodePeer = ENCODE_PEERS[name]
     version = peer.installed_version()
     if version is None or peer.refuse(job.mode, job.forms) is not None:
@@ -318,6 +355,8 @@ def _run_reference(
 
 def definition_source(tokenizer: Tokenizer) -> Path | None:
     """Return the file that a tokenizer was read from, if there is one."""
+    if isinstance(tokenizer, SentencePieceTokenizer):
+        return Path(tokenizer.source) if tokenizer.source else None
     source = tokenizer.definition.source
     return Path(source) if source else None
 

@@ -32,8 +32,9 @@ MODES: tuple[Mode, ...] = ("flat", "lists", "sentence")
 class Forms:
     """The tokenizer as files for every encoder; those that cannot be are None, with the reason in ``refused``.
 
-    ``hf`` is a ``tokenizer.json``; ``ranks`` a JSON file with the arguments of ``tiktoken.Encoding``; ``rank_file`` the
-    model itself if it is a ``.tiktoken`` file, ``scheme`` then names its scheme.
+    ``sp`` is a ``.model`` file of SentencePiece; ``hf`` a ``tokenizer.json``; ``ranks`` a JSON file with the arguments
+    of ``tiktoken.Encoding``; ``rank_file`` the model itself if it is a ``.tiktoken`` file, ``scheme`` then names its
+    scheme.
     """
 
     model: str
@@ -42,6 +43,7 @@ class Forms:
     ranks: str | None = None
     rank_file: str | None = None
     scheme: str | None = None
+    sp: str | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -82,21 +84,22 @@ class EncodePeer(Contender):
     """An encoder.
 
     ``ready`` imports what is needed and returns the call that loads the tokenizer, which is timed; ``call`` gives the
-    call that encodes. ``needs`` names the form of the tokenizer that it loads, ``only`` the modes it has calls for.
+    call that encodes. ``needs`` names the forms of the tokenizer that it loads, one of which is enough, ``only`` the
+    modes it has calls for.
     """
 
     ready: Callable[[EncodeJob], Call]
     call: Callable[[Any, EncodeJob, Text], Call]
-    needs: str = "hf"
+    needs: tuple[str, ...] = ("hf",)
     only: tuple[Mode, ...] = MODES
 
     def refuse(self, mode: Mode, forms: Forms) -> str | None:
         """Say why it cannot take part, or None."""
         if mode not in self.only:
             return f"it has no call for the mode {mode}"
-        if getattr(forms, self.needs) is None:
-            return forms.refused.get(self.needs, "it cannot load a model of this kind")
-        return None
+        if any(getattr(forms, need) is not None for need in self.needs):
+            return None
+        return forms.refused.get(self.needs[-1], "it cannot load a model of this kind")
 
 
 # --- bpetk ----------------------------------------------------------------------------------------------------------
@@ -175,6 +178,23 @@ def _tiktoken(loaded: Any, job: EncodeJob, text: Text) -> Call:
     return lambda: encoding.encode_ordinary(text.text)
 
 
+def _sentencepiece_ready(job: EncodeJob) -> Call:
+    library = import_module("sentencepiece")
+    return lambda: library.SentencePieceProcessor(model_file=job.forms.sp)
+
+
+def _sentencepiece(tok: Any, job: EncodeJob, text: Text) -> Call:
+    """``encode`` into an array: 1.5 MB of Chinese in 0.13 s, as a list in 0.16; the same for English.
+
+    It takes one thread for a text. Lines: its call for lists; a sentence as a list.
+    """
+    if job.mode == "sentence":
+        return lambda: tok.encode(text.text, out_type=int)
+    if job.mode == "lists":
+        return lambda: tok.encode(text.lines, out_type=int, num_threads=job.threads)
+    return lambda: tok.encode(text.text, return_type="numpy")
+
+
 # --- others ---------------------------------------------------------------------------------------------------------
 
 # Its names for splitters of rank files.
@@ -193,6 +213,8 @@ _GIGATOKEN_SCHEMES = {
 def _gigatoken_ready(job: EncodeJob) -> Call:
     gigatoken, forms = import_module("gigatoken"), job.forms
     import_module("awkward")  # it does so itself, 0.1 s, in the first call that returns a batch
+    if forms.sp is not None:
+        return lambda: gigatoken.Tokenizer.from_sentencepiece(forms.sp)
     scheme = _GIGATOKEN_SCHEMES.get(forms.scheme or "")
     if forms.rank_file is not None and scheme is not None:
         special = forms.options.get("special_tokens")
@@ -260,12 +282,20 @@ def _tuetoken(tok: Any, job: EncodeJob, text: Text) -> Call:
 ENCODE_PEERS: dict[str, EncodePeer] = {
     peer.name: peer
     for peer in (
-        EncodePeer("bpetk", "bpetk", True, "", _bpetk_ready, _bpetk, "model"),
+        EncodePeer("bpetk", "bpetk", True, "", _bpetk_ready, _bpetk, ("model",)),
         EncodePeer("hf", "tokenizers", True, "", _hf_ready, _hf),
-        EncodePeer("tiktoken", "tiktoken", True, "", _tiktoken_ready, _tiktoken, "ranks"),
-        EncodePeer("gigatoken", "gigatoken", True, "", _gigatoken_ready, _gigatoken),
+        EncodePeer("tiktoken", "tiktoken", True, "", _tiktoken_ready, _tiktoken, ("ranks",)),
+        EncodePeer("sentencepiece", "sentencepiece", True, "", _sentencepiece_ready, _sentencepiece, ("sp",)),
+        EncodePeer("gigatoken", "gigatoken", True, "", _gigatoken_ready, _gigatoken, ("sp", "hf")),
         EncodePeer(
-            "gigatoken_batch", "gigatoken", True, "", _gigatoken_ready, _gigatoken_batch, only=("flat",)
+            "gigatoken_batch",
+            "gigatoken",
+            True,
+            "",
+            _gigatoken_ready,
+            _gigatoken_batch,
+            ("sp", "hf"),
+            ("flat",),
         ),
         EncodePeer("tokie", "tokie", True, "", _tokie_ready, _tokie),
         EncodePeer("tokie_files", "tokie", True, "", _tokie_ready, _tokie_files, only=("flat",)),

@@ -22,9 +22,9 @@ from bpetk.cli.decode import decode as decode_command
 from bpetk.cli.encode import encode as encode_command
 from bpetk.cli.train import train as train_command
 from bpetk.cli.verify import verify as verify_group
-from bpetk.errors import BpetkError, ConfigError
+from bpetk.errors import BpetkError, ConfigError, DifferentIdsError
 
-FAILED, USAGE, INTERRUPTED, PIPE_CLOSED = 1, 2, 130, 141
+FAILED, USAGE, CHECK_FAILED, INTERRUPTED, PIPE_CLOSED = 1, 2, 3, 130, 141
 
 
 def _report_error(error: BaseException, *, code: int, as_json: bool) -> None:
@@ -120,6 +120,7 @@ class Program(click.Group):
             _give_up_stdout()
         except (BpetkError, MemoryError, OSError) as error:
             code = USAGE if isinstance(error, ConfigError) else FAILED
+            code = CHECK_FAILED if isinstance(error, DifferentIdsError) else code
             _report_error(error, code=code, as_json=state["json"])
         sys.exit(code if isinstance(code, int) else 0)
 

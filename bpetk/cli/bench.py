@@ -11,8 +11,9 @@ from typing import Any
 import click
 
 from bpetk.benchmark import EncodeMeasurement, Measurement, run_encode_benchmark, run_train_benchmark
+from bpetk.benchmark.encode_harness import PEERS, PIECE_PEERS
 from bpetk.benchmark.encode_peers import ENCODE_PEERS
-from bpetk.benchmark.peers import PEERS
+from bpetk.benchmark.peers import PEERS as TRAINERS
 from bpetk.cli.console import Console
 from bpetk.cli.options import (
     ALGORITHM,
@@ -35,8 +36,11 @@ from bpetk.errors import OutputError
 from bpetk.report import BYTE_LEVEL, SENTENCEPIECE
 
 FAILED, CHECK_FAILED = 1, 3
-_OTHERS = [name for name in PEERS if name != "bpetk"]
-_ENCODERS = ["hf", "tiktoken", "gigatoken", "tokie", "tuetoken"]
+_OTHERS = [name for name in TRAINERS if name != "bpetk"]
+_COMPARED = (
+    f"Encoders to compare with: {', '.join(name for name in ENCODE_PEERS if name != 'bpetk')}, bpetk. "
+    f"NAME@2: its threads. By default {','.join(PEERS)}, for a .model {','.join(PIECE_PEERS)}."
+)
 
 
 @click.group()
@@ -167,10 +171,8 @@ def bench_train(
 @click.argument("file", metavar="FILE|DIR|GLOB", type=click.Path(readable=False))
 @click.option(
     "--against",
-    default=",".join(_ENCODERS),
-    show_default=True,
     metavar="NAME,...",
-    help=f"Encoders to compare with: {', '.join(n for n in ENCODE_PEERS if n != 'bpetk')}, bpetk. NAME@2: its threads.",
+    help=_COMPARED,
 )
 @click.option("--lists", "mode", flag_value="lists", help="Lines as Python lists, not the text as one array.")
 @click.option(
@@ -208,7 +210,7 @@ def bench_encode(
     *,
     model: str,
     file: str,
-    against: str,
+    against: str | None,
     mode: Any,
     limit: str | None,
     encoding: str,
@@ -222,12 +224,13 @@ def bench_encode(
     """Encode a text with bpetk and with other encoders in turn, each time in a fresh process.
 
     Loading, the first encode call and the same call again are measured apart. Ids are compared with the reference's
-    (tokenizers, or tiktoken for ranks): an encoder that gives others is marked wrong and gets no ratios. Exits with 3
-    if that is bpetk.
+    (tokenizers, tiktoken for ranks, sentencepiece for a .model): an encoder that gives others is marked wrong and gets
+    no ratios. Exits with 3 if that is bpetk.
 
     \b
-    Example:
+    Examples:
       bpetk bench encode my-tokenizer corpora/zh.txt --against hf,gigatoken --json result.json
+      bpetk bench encode tokenizer.model corpora/zh.txt --against sentencepiece,gigatoken,hf,bpetk@2
     """
     _check_json(json_file)
     progress: Callable[[str, int, Any], None] | None = None if quiet or not sys.stderr.isatty() else _say
@@ -235,7 +238,7 @@ def bench_encode(
         result = run_encode_benchmark(
             model,
             file,
-            against=_names(against),
+            against=None if against is None else _names(against),
             mode=mode or "flat",
             threads=threads,
             rounds=rounds,

@@ -57,9 +57,12 @@ def convert(
     pattern and the special tokens, which a rank file does not hold; bpetk finds them there. image is a file of bpetk's
     own that loads in milliseconds.
 
+    A .model of SentencePiece becomes hf, for which tokenizers has to be installed, or is copied by --to sentencepiece.
+
     \b
-    Example:
+    Examples:
       bpetk convert my-tokenizer my.tiktoken --to tiktoken --probe corpora/zh.txt
+      bpetk convert tokenizer.model my-tokenizer --to hf
     """
     context.obj["json"] = as_json
     with notes(as_json=as_json):

@@ -129,22 +129,33 @@ def print_counts(rows: Sequence[Mapping[str, Any]], console: Console) -> None:
     console.print(table)
 
 
+_EQUAL = {
+    "ids": "equal id",
+    "pieces": "equal piece",
+    "offsets": "equal offset",
+    "decoded text": "equal character",
+}
+
+
 def print_difference(result: EncodeVerifyResult, console: Console) -> None:
     """Print where two libraries first give other ids, with what stands around it."""
     found = result.difference
     assert found is not None
     where = escape(found.file) if found.line is None else f"line {found.line:,} of {escape(found.file)}"
     console.print(
-        f"different ({result.ours} and {result.theirs}): {where}, after {_count(found.at, 'equal id')}",
+        f"different ({result.ours} and {result.theirs}): {where}, after {_count(found.at, _EQUAL[found.what])}",
         soft_wrap=True,
     )
+    if found.what != "ids":
+        console.print(f"the ids are equal, but not: {found.what}", soft_wrap=True)
     if result.reference:
         console.print(escape(f"{result.theirs.split()[0]} was given: {result.reference}"), soft_wrap=True)
     rows = _facts()
     rows.add_row("text near it", escape(repr(found.near)))
     for name, ids in ((result.ours, found.ours), (result.theirs, found.theirs)):
         rows.add_row(
-            name.split()[0], escape("  ".join(f"{id} {token}" for id, token in ids)) or "nothing more"
+            name.split()[0],
+            escape("  ".join(token if id < 0 else f"{id} {token}" for id, token in ids)) or "nothing more",
         )
     console.print(rows)
 

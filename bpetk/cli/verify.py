@@ -23,7 +23,7 @@ from bpetk.cli.options import (
 )
 from bpetk.cli.progress import notes
 from bpetk.cli.report import byte_display, print_difference
-from bpetk.reference_libraries import LIBRARIES, RANK_FORMATS
+from bpetk.reference_libraries import LIBRARIES
 from bpetk.report import SENTENCEPIECE
 from bpetk.verify import REFERENCES, verify_encode, verify_train
 
@@ -80,7 +80,8 @@ def verify_train_command(
 @click.option(
     "--against",
     type=click.Choice(list(LIBRARIES)),
-    help="The reference; hf is the package tokenizers. Default: tiktoken for files of ranks, else hf.",
+    help="The reference; hf is the package tokenizers. Default: tiktoken for files of ranks, sentencepiece for .model "
+    "files, else hf.",
 )
 @click.option("--whole", is_flag=True, help="Encode every file as one text, not line by line.")
 @ENCODING
@@ -104,24 +105,25 @@ def verify_encode_command(
     """Encode text with bpetk and with a reference, and compare the ids of every line.
 
     The reference reads the same files; what it was given is told, for ranks also who says how text is cut. Special
-    tokens in the text are encoded as such by both. Prints "identical" and exits with 0, or prints the first
+    tokens in the text are encoded as such by both. For a .model, whose text is all ordinary, pieces, offsets and the
+    decoded text are compared too. Prints "identical" and exits with 0, or prints the first
     difference and exits with 3. Without any text there is nothing to prove: that is an error.
 
     \b
-    Example:
+    Examples:
       bpetk verify encode my-tokenizer corpus.txt --against hf
+      bpetk verify encode tokenizer.model corpus.txt --against sentencepiece
     """
     context.obj["json"] = as_json
     names = expand(files)
     with notes(as_json=as_json):
         tokenizer = load_model(model, **loading)
-    library = against or ("tiktoken" if tokenizer.definition.kind in RANK_FORMATS else "hf")
     total = sum(os.path.getsize(name) for name in names if os.path.isfile(name))
     with byte_display("comparing", total, quiet=as_json) as progress:
         result = verify_encode(
             tokenizer,
             names,
-            against=library,
+            against=against,
             pattern=loading["pattern"],
             whole=whole,
             encoding=encoding,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
+import sp_library
 from click.testing import CliRunner
 from sp_models import BYTES
 
@@ -101,3 +103,50 @@ def test_a_text_that_spells_a_control_piece_is_not_what_an_error_is_about(
     assert run("decode", model, input=run("encode", model, tmp_path / "text")) == "<s> \ufffd"
     result = CliRunner().invoke(main, ["encode", str(model), str(tmp_path / "text"), "--eos"])
     assert result.exit_code == 2 and "--eos: this model has no control piece" in result.output + result.stderr
+
+
+def test_convert_to_hf_and_copies(model: Path, tmp_path: Path) -> None:
+    tokenizers = pytest.importorskip("tokenizers")
+    (tmp_path / "probe.txt").write_text(TEXT, encoding="utf-8")
+    out = run("convert", model, tmp_path / "out", "--to", "hf", "--probe", tmp_path / "probe.txt")
+    assert out.startswith("equal: ") and "encode_special_tokens" in out
+    files = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert files == ["tokenizer.json", "tokenizer_config.json"]
+    read = tokenizers.Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json"))
+    tok = bpetk.Tokenizer.from_file(model)
+    assert read.encode(TEXT).ids == tok.encode(TEXT)
+    assert read.decode(tok.encode(TEXT)) == TEXT == tok.decode(tok.encode(TEXT))
+    assert json.loads((tmp_path / "out" / "tokenizer_config.json").read_bytes())["bos_token"] == "<s>"
+    facts = json.loads(run("convert", model, tmp_path / "copy.model", "--to", "sentencepiece", "--json"))
+    assert facts["compared"][0] == "bpetk" and facts["texts"] > 100
+    assert (tmp_path / "copy.model").read_bytes() == model.read_bytes()
+
+
+def refused(code: int, *arguments: str | Path) -> str:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output
+    return result.stderr
+
+
+def test_conversions_that_there_are_not(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for to, reason in (("tiktoken", "ranks"), ("gpt2", "byte-level"), ("image", "byte-level")):
+        error = refused(1, "convert", model, tmp_path / "out", "--to", to)
+        assert f"{to} cannot hold a model of SentencePiece" in error and reason in error
+    bpetk.train_from_iterator([TEXT], 260).save(tmp_path / "tok")
+    error = refused(1, "convert", tmp_path / "tok", tmp_path / "out", "--to", "sentencepiece")
+    assert "a .model of SentencePiece cannot hold this tokenizer" in error
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    error = refused(1, "convert", model, tmp_path / "out", "--to", "hf")
+    assert "pip install 'bpetk[verify]'" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_ids_exit_with_3(tmp_path: Path) -> None:
+    pytest.importorskip("tokenizers")
+    pieces = [Piece("<unk>", 0.0, PieceType.UNKNOWN), *(Piece(text, -1.0) for text in "\u2581ab")]
+    spec = NormalizerSpec("x", sp_library.make_map({b"ab": b"b"}))
+    path = tmp_path / "ruled.model"
+    path.write_bytes(write_model(ModelFile(pieces, {"model_type": 2}, spec)))
+    error = refused(3, "convert", path, tmp_path / "out", "--to", "hf")
+    assert "the converted tokenizer gives other ids" in error
+    assert not (tmp_path / "out").exists()

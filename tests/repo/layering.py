@@ -25,7 +25,7 @@ LIBRARY = (
     f"{FILES} counting trainer pipeline encoding streaming text_files tokenizer_base text_encoding file_encoding "
     "id_decoding tokenizer sp_options sp_model sp_normalizers sp_counting sp_trained sp_trainer sp_encoder sp_decoding "
     "sp_places sp_fragments sp_vocabulary sp_text_encoding sp_tokenizer probe targets reference_libraries token_files "
-    "convert api"
+    "sp_merge_list sp_map_rules sp_to_hf sp_convert convert api"
 )
 
 # Module -> modules it may import; `x.*` is all of the package x. Names are relative to bpetk, `.` is bpetk itself.
@@ -88,14 +88,20 @@ IMPORTS: dict[str, str] = {
     "targets": FILES,
     "reference_libraries": f"{FILES} targets",
     "token_files": LEAVES,
-    "convert": f"{FILES} probe targets reference_libraries tokenizer",
+    "convert": f"{FILES} probe targets reference_libraries sp_tokenizer sp_convert tokenizer",
+    # A model of SentencePiece as other libraries have it.
+    "sp_merge_list": f"{LEAVES} interop.*",
+    "sp_map_rules": "",
+    "sp_to_hf": f"{LEAVES} interop.* sp_encoder sp_merge_list",
+    "sp_convert": f"{LEAVES} interop.* probe reference_libraries sp_map_rules sp_to_hf sp_tokenizer tokenizer",
     "api": f"{VALUES} counting trainer tokenizer sp_trained sp_trainer",
     ".": f"{LIBRARY} errors report _scanner",  # the last to say clearly that nothing is built
     # The executable specification: nothing that it specifies, and nothing at run time uses it.
     "reference.*": f"{LEAVES} code_points reference.*",
     # On top. They use the library as its users do.
     "sp_verify": f". {LIBRARY}",
-    "verify": f". {LIBRARY} sp_verify",
+    "sp_verify_encode": f". {LIBRARY}",
+    "verify": f". {LIBRARY} sp_verify sp_verify_encode",
     "benchmark.*": f". {LIBRARY} verify benchmark.*",
     "analysis.*": f". {LIBRARY} analysis.*",
     "cli.*": f". {LIBRARY} verify benchmark.* analysis.* cli.*",
