@@ -49,6 +49,7 @@ MODULES = [
     "_sp_normalizer",
     "_piece_table",
     "_sp_counter",
+    "_piece_writer",
 ]
 
 

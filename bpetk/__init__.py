@@ -8,10 +8,14 @@ except ImportError as error:
         "another folder to use the installed package, or install this one with: pip install -e ."
     ) from error
 
+from typing import TYPE_CHECKING, Any
+
 from bpetk.api import train, train_from_iterator
 from bpetk.errors import BpetkError
 from bpetk.report import Progress, TrainReport
-from bpetk.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from bpetk.tokenizer import Tokenizer
 
 __version__ = "0.1.0"
 __all__ = [
@@ -23,3 +27,17 @@ __all__ = [
     "train",
     "train_from_iterator",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Training needs no encoder, and loading it takes 40 ms and 5 MB.
+    if name == "Tokenizer":
+        from bpetk.tokenizer import Tokenizer
+
+        globals()[name] = Tokenizer
+        return Tokenizer
+    raise AttributeError(f"module 'bpetk' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

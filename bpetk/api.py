@@ -9,18 +9,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from bpetk import machine
-from bpetk.corpus import PathInput, Source, native_encoding, resolve
+from bpetk.corpus import PathInput, Source, native_encoding, resolve, warn_of_repeated
 from bpetk.counting import Counted, count_documents, count_files, file_hashes
 from bpetk.errors import ConfigError, CorpusError, InputChangedWarning, SlowPathWarning, VocabularySizeWarning
 from bpetk.report import BYTE_LEVEL, SENTENCEPIECE, Algorithm, InputFile, TrainReport
-from bpetk.tokenizer import Tokenizer
 from bpetk.trainer import Clock, ProgressCallback, TrainerConfig, learn
 
-if TYPE_CHECKING:  # what SentencePiece's algorithm needs is imported with its first training
+if TYPE_CHECKING:  # what an algorithm needs is imported with its first training
     from bpetk.sp_trained import SentencePieceModel
     from bpetk.sp_trainer import SpTraining
+    from bpetk.tokenizer import Tokenizer
 
 MOST_THREADS = 256
+
+# Arguments of training by SentencePiece's algorithm that are bpetk's own.
+OWN = ("normalizer_from", "keep_long_sentences", "seed")
 
 # Arguments of every training that SentencePiece has under another name, or not at all.
 ELSEWHERE = {
@@ -148,6 +151,8 @@ def train(
         The text gives fewer tokens than asked for.
     SlowPathWarning
         A custom pattern is in use.
+    RepeatedTextWarning
+        A file is named more than once, and its text counts as often.
     SkippedSentencesWarning, SampledSentencesWarning
         Not all sentences were learned from.
     InvalidTextWarning
@@ -178,6 +183,8 @@ def train(
             progress=progress,
             hash_inputs=hash_inputs,
         )
+    from bpetk.tokenizer import Tokenizer
+
     config = TrainerConfig(
         vocab_size,
         scheme or "cl100k",
@@ -190,6 +197,7 @@ def train(
     threads = _threads(threads)
     native_encoding(encoding)
     sources = resolve(paths)
+    warn_of_repeated(sources)
     _announce(config)
     clock = Clock(progress)
     total = None if any(s.size is None for s in sources) else sum(s.size or 0 for s in sources)
@@ -277,8 +285,10 @@ def train_from_iterator(
     if _is_sentencepiece(algorithm, given, options):
         from bpetk.sp_trainer import train_on_sentences
 
-        training = _sp_training(vocab_size, options)
+        training = sentencepiece_training(vocab_size, options)
         return train_on_sentences(documents, training, threads=_threads(threads), progress=progress)
+    from bpetk.tokenizer import Tokenizer
+
     config = TrainerConfig(
         vocab_size,
         scheme or "cl100k",
@@ -310,6 +320,31 @@ def train_from_iterator(
     return Tokenizer(model, train_report=report)
 
 
+def check_arguments(
+    vocab_size: int,
+    *,
+    algorithm: Algorithm = BYTE_LEVEL,
+    encoding: str = "utf-8",
+    threads: int = 0,
+    **options: Any,
+) -> None:
+    """Refuse what `train` would refuse of these arguments, without a look at any text.
+
+    Raises
+    ------
+    ConfigError
+        As `train` does.
+    ModelFileError, MissingDependencyError
+        If SentencePiece's normalization is not to be had.
+    """
+    _threads(threads)
+    native_encoding(encoding)
+    if algorithm == SENTENCEPIECE:
+        sentencepiece_training(vocab_size, options)
+    else:
+        TrainerConfig(vocab_size, **options)
+
+
 def _given(*values: Any) -> list[str]:
     """Name the arguments that only byte-level training has and that are not left as they are."""
     defaults = (None, None, (), 0, None, "bytes")
@@ -337,14 +372,14 @@ def _is_sentencepiece(algorithm: str, given: Sequence[str], options: Mapping[str
     return False
 
 
-def _sp_training(vocab_size: int, options: dict[str, Any], files: Sequence[Source] = ()) -> SpTraining:
+def sentencepiece_training(
+    vocab_size: int, options: Mapping[str, Any], files: Sequence[Source] = ()
+) -> SpTraining:
+    """Check the options of a training by SentencePiece's algorithm, before any text is read."""
     from bpetk.sp_trainer import SpTraining
 
-    own = {
-        name: options.pop(name)
-        for name in ("normalizer_from", "keep_long_sentences", "seed")
-        if name in options
-    }
+    own = {name: options[name] for name in OWN if name in options}
+    options = {name: value for name, value in options.items() if name not in own}
     for name, why in {
         "input": "the text is the first argument",
         "model_prefix": "save() is given the path",
@@ -375,7 +410,8 @@ def _train_sentencepiece(
     threads = _threads(threads)
     native_encoding(encoding)
     sources = resolve(paths)
-    training = _sp_training(vocab_size, options, sources)
+    training = sentencepiece_training(vocab_size, options, sources)
+    warn_of_repeated(sources, stacklevel=4)
     hashes = _Hashes(sources if hash_inputs else ())
     model = train_on_files(
         sources, training, encoding=encoding, threads=threads, progress=progress, beside=hashes

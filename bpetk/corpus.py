@@ -7,13 +7,22 @@ import glob
 import os
 import stat
 import sys
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
-from bpetk.errors import ConfigError, CorpusError, CorpusFileError, DocumentTypeError, InvalidEncodingError
+from bpetk.errors import (
+    ConfigError,
+    CorpusError,
+    CorpusFileError,
+    DocumentTypeError,
+    InvalidEncodingError,
+    RepeatedTextWarning,
+)
 
 PathInput = str | os.PathLike[str]
 
@@ -41,12 +50,16 @@ _HEAD = 16  # bytes that tell the format
 
 @dataclass(frozen=True)
 class Source:
-    """One input file, or standard input (``path`` None). ``size`` is None for what is not a regular file."""
+    """One input file, or standard input (``path`` None). ``size`` is None for what is not a regular file.
+
+    ``begin`` is where reading starts; it is for text in UTF-8 alone.
+    """
 
     name: str
     path: Path | None
     size: int | None
     stamp: tuple[int, int] | None = None  # modification time (ns) and inode, to notice a change
+    begin: int = 0
 
     def unchanged(self) -> bool:
         """Whether the file is still the one that was resolved."""
@@ -119,6 +132,36 @@ def resolve(inputs: PathInput | Sequence[PathInput]) -> list[Source]:
     if sum(source.path is None for source in out) > 1:
         raise ConfigError("standard input ('-') was given more than once")
     return out
+
+
+def warn_of_repeated(sources: Sequence[Source], *, stacklevel: int = 3) -> None:
+    """Warn of files that are named more than once: their text counts as often, here and in the reference."""
+    paths = [os.path.realpath(source.path) for source in sources if source.path is not None]
+    if len(set(paths)) == len(paths):
+        return
+    times = Counter(paths)
+    named = {path: source.name for path, source in zip(paths, (s for s in sources if s.path), strict=True)}
+    shown = ", ".join(f"{named[path]} ({n} times)" for path, n in times.most_common(3) if n > 1)
+    more = ", …" if sum(n > 1 for n in times.values()) > 3 else ""
+    warnings.warn(
+        f"the same file is given more than once, and its text counts as often: {shown}{more}",
+        RepeatedTextWarning,
+        stacklevel=stacklevel,
+    )
+
+
+def last_line(source: Source) -> int:
+    """Return where the last line of a file begins if no LF ends it; its size if there is no such line."""
+    at = source.size or 0
+    with source.open() as file:
+        while at:
+            begin = max(0, at - _WINDOW)
+            file.seek(begin)
+            found = file.read(at - begin).rfind(b"\n")
+            if found >= 0:
+                return begin + found + 1
+            at = begin
+    return 0
 
 
 def _is_directory(path: Path) -> bool:
@@ -215,7 +258,7 @@ def plan(sources: Iterable[Source], pieces: int, find_cut: Callable[[bytes], int
         if source.size is None:
             out.append(Range(source, 0, None))
             continue
-        cuts = [0]
+        cuts = [source.begin]
         if source.size > unit + unit // 2:
             with source.open() as file:
                 for nominal in range(unit, source.size - unit // 2, unit):

@@ -67,6 +67,10 @@ class SampledSentencesWarning(UserWarning):
     """Sentences were drawn at random, so the result cannot be that of the reference, which draws others each time."""
 
 
+class RepeatedTextWarning(UserWarning):
+    """Some text counts more than once: a file is named twice, or an empty one makes SentencePiece repeat a line."""
+
+
 class InvalidTextWarning(UserWarning):
     """A file is not UTF-8, and SentencePiece's trainer takes what is not for U+FFFD instead of refusing it."""
 

@@ -288,12 +288,26 @@ def assemble(
         piece, or a required character is a symbol too.
     """
     rows = _number(options, [*pieces, *alphabet])
+    return file_around(options, dict(enumerate(rows)), len(rows), normalizer_map, normalizer_name)
+
+
+def file_around(
+    options: SpOptions,
+    pieces: Mapping[int, Piece],
+    size: int,
+    normalizer_map: bytes,
+    normalizer_name: str | None = None,
+    model_prefix: str | None = None,
+) -> ModelFile:
+    """Make a model of ``size`` pieces, with those that are given; the other parameters are those of `assemble`."""
     fields: dict[str, Value] = {
         name: getattr(options, name) for name in TRAINER_FIELDS if name in options.given
     }
     fields["model_type"] = BPE
     if not options.hard_vocab_limit:
-        fields["vocab_size"] = len(rows)
+        fields["vocab_size"] = size
+    if model_prefix is not None:
+        fields["model_prefix"] = model_prefix
     in_order = {name: fields[name] for name in TRAINER_FIELDS if name in fields and fields[name] != ()}
     flags = {name: getattr(options, name) if name in options.given else None for name in NORMALIZER_FIELDS}
     name = "user_defined" if options.normalization_rule_tsv else options.normalization_rule_name
@@ -305,11 +319,17 @@ def assemble(
         escape_whitespaces=flags["escape_whitespaces"],
         rule_tsv=flags["normalization_rule_tsv"],
     )
-    return ModelFile(pieces=rows, trainer=in_order, normalizer=normalizer)
+    return ModelFile(pieces=tuple(pieces.values()), trainer=in_order, normalizer=normalizer)
 
 
-def _number(options: SpOptions, learned: Sequence[str]) -> tuple[Piece, ...]:
-    """Give every piece its place: fixed ids first, learned ones in the gaps, scores 0, -1, -2, ..."""
+def check_numbers(options: SpOptions, learned: Sequence[str]) -> dict[int, tuple[str, PieceType]]:
+    """Check that learned pieces, the characters behind them, fit between the fixed ones, and return these by id.
+
+    Raises
+    ------
+    ConfigError
+        As in `assemble`.
+    """
     metas = meta_pieces(options)
     size = len(learned) + len(metas)
     if options.hard_vocab_limit and size != options.vocab_size:
@@ -325,6 +345,12 @@ def _number(options: SpOptions, learned: Sequence[str]) -> tuple[Piece, ...]:
         raise ConfigError(
             f"{twice[0]!r} is a symbol, it cannot be in required_chars too; remove it from one of them"
         )
+    return metas
+
+
+def _number(options: SpOptions, learned: Sequence[str]) -> tuple[Piece, ...]:
+    """Give every piece its place: fixed ids first, learned ones in the gaps, scores 0, -1, -2, ..."""
+    metas = check_numbers(options, learned)
     scores = (-float(rank) for rank in range(len(learned)))
     rows = [*map(Piece._make, zip(learned, scores, repeat(PieceType.NORMAL), strict=False))]
     out: list[Piece] = []
@@ -343,6 +369,10 @@ def vocab_text(model: ModelFile) -> str:
     >>> vocab_text(assemble(options, ["ab"], ["a", "b"], b"")).split()[4:]
     ['</s>', '0', 'ab', '-0', 'a', '-1', 'b', '-2']
     """
-    if not model.trainer.get("vocabulary_output_piece_score", True):
-        return "".join(f"{piece.text}\n" for piece in model.pieces)
-    return "".join(f"{piece.text}\t{piece.score:g}\n" for piece in model.pieces)
+    scores = model.trainer.get("vocabulary_output_piece_score", True) is True
+    return "".join(piece_line(piece.text, piece.score, scores) for piece in model.pieces)
+
+
+def piece_line(text: str, score: float, scores: bool) -> str:
+    """Return the line of a piece in the ``.vocab`` file."""
+    return f"{text}\t{score:g}\n" if scores else f"{text}\n"

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bpetk._sp_normalizer import Normalizer
 from bpetk.errors import ConfigError, MissingDependencyError, ModelFileError
 from bpetk.interop.sentencepiece_model import looks_like_model, read_model
 from bpetk.interop.wire_format import BYTES, fields
 from bpetk.sp_options import SpOptions
+
+if TYPE_CHECKING:
+    from sentencepiece import SentencePieceNormalizer
 
 RULE_SETS = ("identity", "nfkc", "nmt_nfkc", "nfkc_cf", "nmt_nfkc_cf")
 
@@ -108,7 +111,7 @@ def _from_model(options: SpOptions, path: str) -> NormalizerMap:
 def _from_library(name: str, tsv: str = "") -> NormalizerMap:
     what = "normalization_rule_tsv" if tsv else f"normalization_rule_name={name}"
     try:
-        from sentencepiece import SentencePieceNormalizer
+        from sentencepiece import SentencePieceNormalizer, __version__
     except ImportError as error:
         other = (
             ""
@@ -121,11 +124,22 @@ def _from_library(name: str, tsv: str = "") -> NormalizerMap:
             f"pip install 'bpetk[sentencepiece]'{other}"
         ) from error
     try:
-        made = SentencePieceNormalizer(rule_tsv=tsv) if tsv else SentencePieceNormalizer(rule_name=name)
+        made = _compiled(tsv) if tsv else SentencePieceNormalizer(rule_name=name)
         message: bytes = made.serialized_normalizer_spec()
     except (RuntimeError, OSError, ValueError) as error:
         raise ConfigError(f"{what}: sentencepiece cannot compile {tsv or name}: {error}") from error
     found = {field.number: field.value for field in fields(message, 0, len(message)) if field.layout == BYTES}
     blob = found.get(_MAP, b"")
     assert isinstance(blob, bytes)
-    return NormalizerMap("user_defined" if tsv else name, blob, f"sentencepiece {version('sentencepiece')}")
+    return NormalizerMap("user_defined" if tsv else name, blob, f"sentencepiece {__version__}")
+
+
+def _compiled(tsv: str) -> SentencePieceNormalizer:
+    """Have the library compile a file of rules, without the lines that it logs at that to standard error."""
+    from sentencepiece import SentencePieceNormalizer, SetMinLogLevel
+
+    SetMinLogLevel(2)
+    try:
+        return SentencePieceNormalizer(rule_tsv=tsv)
+    finally:
+        SetMinLogLevel(0)  # the library's own; it cannot be asked for what it was

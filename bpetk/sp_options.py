@@ -175,7 +175,10 @@ class SpOptions:
         for name in META_PIECES:
             if not getattr(self, name):
                 raise ConfigError(f"{name} must not be empty; to have no such piece, set {name[:3]}_id=-1")
-            _no_nul(name, getattr(self, name))
+            if (
+                getattr(self, f"{name[:3]}_id") >= 0
+            ):  # the name of a piece that there is not is only written down
+                _no_nul(name, getattr(self, name))
         if self.input_format not in ("", "text", "tsv"):
             raise ConfigError(f"input_format must be 'text' or 'tsv', got {self.input_format!r}")
         if 0 < self.input_sentence_size <= 100:
@@ -316,7 +319,8 @@ def _int(name: str, text: str) -> int:
     found = re.fullmatch(rf"[ \t-\r]*({sign}?[0-9]+)[ \t-\r]*", text)
     value = int(found[1]) if found and len(found[1]) < 30 else None
     if value is None or not least <= value <= most:
-        raise ConfigError(f"{name} must be a whole number from {least:,} to {most:,}, got {text!r}")
+        first, last = RANGES.get(name, (least, most))
+        raise ConfigError(f"{name} must be a whole number from {first:,} to {last:,}, got {text!r}")
     return value
 
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bpetk.errors import ConfigError, OutputError
-from bpetk.interop.sentencepiece_model import ModelFile, Piece, write_model
+from bpetk.interop.sentencepiece_model import ModelFile, Piece
 from bpetk.report import TrainReport
-from bpetk.sp_model import assemble, vocab_text
+from bpetk.sp_files import LearnedPieces
+from bpetk.sp_model import assemble
 from bpetk.sp_normalizers import NormalizerMap
-from bpetk.sp_options import TRAINER_FIELDS, SpOptions
+from bpetk.sp_options import SpOptions
 
 if TYPE_CHECKING:  # who trains may never encode
     from bpetk.sp_tokenizer import SentencePieceTokenizer
@@ -57,7 +57,8 @@ class SentencePieceModel:
     ) -> None:
         self.options = options
         self.train_report = report
-        self._pieces, self._alphabet, self._normalizer = tuple(pieces), tuple(alphabet), normalizer
+        self._pieces, self._alphabet, self._normalizer = pieces, alphabet, normalizer
+        self._learned = LearnedPieces(options, [*pieces, *alphabet], normalizer.blob, normalizer.name)
 
     def __repr__(self) -> str:
         return f"SentencePieceModel(vocab_size={self.vocab_size})"
@@ -76,7 +77,7 @@ class SentencePieceModel:
     @property
     def vocab_size(self) -> int:
         """Number of pieces."""
-        return len(self.model_file.pieces)
+        return len(self._learned)
 
     @cached_property
     def tokenizer(self) -> SentencePieceTokenizer:
@@ -87,11 +88,13 @@ class SentencePieceModel:
 
     def with_report(self, report: TrainReport) -> SentencePieceModel:
         """Give the same model with another report."""
-        return SentencePieceModel(self.options, self._pieces, self._alphabet, self._normalizer, report)
+        made = copy(self)
+        made.train_report = report
+        return made
 
     def to_bytes(self) -> bytes:
         """Give the file as the library hands it to ``model_writer``."""
-        return write_model(self.model_file)
+        return self._learned.model_bytes()
 
     def files(self, model_prefix: str) -> tuple[bytes, str]:
         """Give the files that the library writes for a ``model_prefix``, which is a field of the first.
@@ -106,10 +109,7 @@ class SentencePieceModel:
         tuple of bytes and str
             The content of ``<model_prefix>.model`` and of ``<model_prefix>.vocab``.
         """
-        values = {**self.model_file.trainer, "model_prefix": model_prefix}
-        trainer = {name: values[name] for name in TRAINER_FIELDS if name in values}
-        file = replace(self.model_file, trainer=trainer)
-        return write_model(file), vocab_text(file)
+        return self._learned.model_bytes(model_prefix), self._learned.vocab_bytes().decode()
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write ``<path>.model`` and ``<path>.vocab``; either both are there afterwards or nothing has changed.
@@ -134,8 +134,8 @@ class SentencePieceModel:
 
     def write(self, prefix: str) -> None:
         """Write the files of a ``model_prefix`` as `save` does, whatever is there."""
-        model, vocab = self.files(prefix)
-        write_files({Path(f"{prefix}{SUFFIX}"): model, Path(f"{prefix}.vocab"): vocab.encode()})
+        model, vocab = self._learned.model_bytes(prefix), self._learned.vocab_bytes()
+        write_files({Path(f"{prefix}{SUFFIX}"): model, Path(f"{prefix}.vocab"): vocab})
 
 
 def prefix_of(path: str | os.PathLike[str]) -> str:
@@ -169,7 +169,9 @@ def check_output(prefix: str, *, overwrite: bool) -> None:
                 raise
             reason = (error.strerror if isinstance(error, OSError) else None) or error
             raise OutputError(f"cannot write {str(path)!r}: {reason}") from error
-        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        if not parent.is_dir():
+            raise OutputError(f"cannot write {str(path)!r}: {str(parent)!r} is a file, not a folder")
+        if not os.access(parent, os.W_OK | os.X_OK):
             raise OutputError(f"cannot write {str(path)!r}: no permission to write in {str(parent)!r}")
 
 
@@ -181,7 +183,7 @@ def write_files(files: Mapping[Path, bytes]) -> None:
     OutputError
         If that fails; what was there before is there again.
     """
-    mark = secrets.token_hex(6)
+    mark = os.urandom(6).hex()  # as secrets does it, whose import takes 4 MB
     new = {path: path.with_name(f".{path.name[:64]}.{mark}.new") for path in files}
     old = {path: path.with_name(f".{path.name[:64]}.{mark}.old") for path in files}
     former = {path for path in files if os.path.lexists(path)}

@@ -8,18 +8,19 @@ import warnings
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bpetk import machine
 from bpetk._sp_counter import code_points
 from bpetk._trainer import MergeLoop
-from bpetk.corpus import Source, invalid_utf8, native_encoding
+from bpetk.corpus import Source, invalid_utf8, last_line, native_encoding
 from bpetk.errors import (
     BpetkError,
     ConfigError,
     CorpusError,
     InvalidTextWarning,
+    RepeatedTextWarning,
     SampledSentencesWarning,
     SkippedSentencesWarning,
     VocabularySizeWarning,
@@ -63,7 +64,7 @@ class SpTraining:
         *,
         normalizer_from: str | os.PathLike[str] | None = None,
         keep_long_sentences: bool = False,
-        seed: int = 0,
+        seed: int | None = None,
     ) -> SpTraining:
         """Check all that can be checked before any text is read.
 
@@ -81,12 +82,17 @@ class SpTraining:
                     "keep_long_sentences and max_sentence_length exclude each other: give one of them"
                 )
             chosen["max_sentence_length"] = LONGEST_SENTENCE
-        if isinstance(seed, bool) or not isinstance(seed, int):
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
             raise ConfigError(f"seed must be a whole number, got {seed!r}")
         options = SpOptions.from_mapping(chosen, sampling=True)
+        if seed is not None and not options.samples:
+            raise ConfigError(
+                "seed (--seed) is for sentences that are drawn at random, which input_sentence_size=N asks for, with "
+                "shuffle_input_sentence left on; leave it out"
+            )
         merge_target(options, ())
         meta_pieces(options)
-        return cls(options, find_map(options, normalizer_from), seed)
+        return cls(options, find_map(options, normalizer_from), seed or 0)
 
     def settings(self) -> dict[str, Any]:
         """Plain values for the report."""
@@ -115,7 +121,7 @@ def train_on_files(
     clock = Clock(progress)
     total = None if any(s.size is None for s in sources) else sum(s.size or 0 for s in sources)
     counted = count_sentence_files(
-        sources,
+        _as_the_library_reads(sources, training.options) if native_encoding(encoding) else sources,
         training.options,
         training.normalizer.normalizer(training.options),
         encoding=encoding,
@@ -129,6 +135,36 @@ def train_on_files(
     settings = {**training.settings(), "encoding": encoding, "feeding": "lines"}
     with beside or nullcontext():
         return _learn(counted, training, clock, threads, inputs, settings)
+
+
+def _as_the_library_reads(sources: Sequence[Source], options: SpOptions) -> list[Source]:
+    """Put into the place of every empty file what the library takes for its line.
+
+    That is the last line of the file before, once more, if no LF ends that line, and an empty line otherwise; of the
+    last file there is none. (Its reader keeps the line that it read last when a file has no line at all.)
+    """
+    read: list[Source] = []
+    before: Source | None = None  # the last file that is not empty
+    for number, source in enumerate(sources):
+        if source.size != 0:
+            before = source
+        elif number < len(sources) - 1:
+            begin = last_line(before) if before is not None and before.size else 0
+            if before is not None and before.size and begin < before.size:
+                warnings.warn(
+                    f"{source.name} is empty: SentencePiece takes the last line of {before.name}, which no line feed "
+                    "ends, once more then, and so it was done here; leave the empty file out",
+                    RepeatedTextWarning,
+                    stacklevel=5,
+                )
+                source = replace(before, begin=begin)
+            elif options.input_format == "tsv":
+                raise CorpusError(
+                    f"{source.name} is empty, and SentencePiece takes an empty file for an empty row, which it refuses "
+                    "with input_format=tsv: leave the file out"
+                )
+        read.append(source)
+    return read
 
 
 def _look_at_beginnings(sources: Sequence[Source]) -> None:
@@ -196,6 +232,8 @@ def _learn(
         raise BpetkError("a piece was made by two different merges: a bug")
     left, right, frequencies, applied = _merges(loop)
     learned, alphabet = loop.pieces(), [chr(code) for code in characters]
+    total_bytes = loop.total_bytes
+    del loop  # as large as all that comes after it
     strings = [*alphabet, *learned]  # by id
     if options.auto_character_coverage:
         fillers = [0] * (len(learned) - len(frequencies))
@@ -212,7 +250,7 @@ def _learn(
         initial_size=initial,
         stop_reason=reason,
         explanation=_explain(options, size, len(learned) - len(frequencies)),
-        corpus_bytes=loop.total_bytes,
+        corpus_bytes=total_bytes,
         pretokens=counted.pretokens,
         distinct_words=counted.distinct,
         last_merge=(strings[left[last]].encode(), strings[right[last]].encode()) if last >= 0 else None,
@@ -230,8 +268,8 @@ def _learn(
         sentences=counted.sentences,
         skipped=dict(counted.skipped),
     )
+    # What the library refuses only at the end is refused here.
     model = SentencePieceModel(options, learned, alphabet, training.normalizer, report)
-    model.model_file  # noqa: B018 - what the library refuses only at the end is refused here
     _tell(counted, options, report)
     return model
 

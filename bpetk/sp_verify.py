@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bpetk.api import ELSEWHERE, train
+from bpetk.api import ELSEWHERE, OWN, sentencepiece_training, train
 from bpetk.corpus import PathInput, native_encoding, resolve
 from bpetk.errors import ConfigError, MissingDependencyError
 from bpetk.interop.sentencepiece_model import ModelFile, NormalizerSpec, Piece, read_model
@@ -18,8 +18,8 @@ from bpetk.report import SENTENCEPIECE
 from bpetk.sp_normalizers import RULE_SETS
 from bpetk.sp_trained import SentencePieceModel
 
-_OWN = ("normalizer_from", "keep_long_sentences", "seed")
-_ARGUMENTS = {"encoding", "threads", "progress", "hash_inputs", *_OWN, *ELSEWHERE}
+_COMMON = {"encoding", "threads", "progress", "hash_inputs"}
+_ARGUMENTS = {*_COMMON, *OWN, *ELSEWHERE}
 
 
 def piece_text(piece: Piece) -> str:
@@ -117,13 +117,14 @@ def train_both(
         raise ConfigError(
             f"SentencePiece reads UTF-8 only, not {options['encoding']}: convert the files before"
         )
-    ours = train(names, vocab_size, algorithm=SENTENCEPIECE, **options)
-    if ours.options.samples:
+    plain = {name: value for name, value in options.items() if name not in _ARGUMENTS}
+    own = {name: value for name, value in options.items() if name in OWN}
+    if sentencepiece_training(vocab_size, {**plain, **own}).options.samples:
         raise ConfigError(
             "input_sentence_size with shuffling cannot be compared: SentencePiece draws other sentences in every run; "
             "set shuffle_input_sentence=false"
         )
-    plain = {name: value for name, value in options.items() if name not in _ARGUMENTS}
+    ours = train(names, vocab_size, algorithm=SENTENCEPIECE, **options)
     if options.get("keep_long_sentences"):
         plain["max_sentence_length"] = ours.options.max_sentence_length
     if (name := ours.model_file.normalizer.name) in RULE_SETS and "normalizer_from" in options:

@@ -1,17 +1,4 @@
-"""What ``bpetk bench`` runs: fresh processes, interleaved rounds, equality beside speed."""
+"""What ``bpetk bench`` runs: fresh processes, interleaved rounds, equality beside speed.
 
-from __future__ import annotations
-
-from bpetk.benchmark.encode_harness import run_encode_benchmark
-from bpetk.benchmark.encode_results import EncodeBenchmarkResult, EncodeMeasurement
-from bpetk.benchmark.harness import run_train_benchmark
-from bpetk.benchmark.results import BenchmarkResult, Measurement
-
-__all__ = [
-    "BenchmarkResult",
-    "EncodeBenchmarkResult",
-    "EncodeMeasurement",
-    "Measurement",
-    "run_encode_benchmark",
-    "run_train_benchmark",
-]
+Nothing is imported here: a process that measures one library has loaded what it needs for that and no more.
+"""

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import bpetk
 from bpetk.alphabet import from_byte_level
 from bpetk.pretokenizers import get_scheme
 from bpetk.report import BYTE_LEVEL, SENTENCEPIECE, Algorithm
-from bpetk.verify import hf_pipeline
 
 Merges = list[tuple[bytes, bytes]]
 
@@ -50,6 +47,8 @@ class Contender:
         """Return the version, or None if the package is absent."""
         if self.name == "bpetk":
             return bpetk.__version__
+        from importlib.metadata import PackageNotFoundError, version
+
         try:
             return version(self.distribution)
         except PackageNotFoundError:
@@ -87,6 +86,8 @@ def _bpetk(job: Job) -> Callable[[], Any]:
 
 
 def _hf(job: Job) -> Callable[[], Any]:
+    from bpetk.verify import hf_pipeline  # here, as below: memory that other peers do not need is not theirs
+
     tokenizer, trainer = hf_pipeline(get_scheme(job.scheme), job.vocab_size)
 
     def run() -> Any:
@@ -170,6 +171,8 @@ def _sentencepiece_pieces(job: Job) -> Callable[[], Any]:
 
 def piece_rows(model: bytes) -> Merges:
     """Take a model apart."""
+    import hashlib
+
     from bpetk.interop.sentencepiece_model import read_model
 
     pieces = read_model(model, "the model").pieces

@@ -5,7 +5,6 @@ The result goes to a file, since some libraries print to standard output.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 import time
@@ -13,17 +12,17 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import bpetk
-from bpetk.benchmark.encode_peers import ENCODE_PEERS, EncodeJob, Forms, Text, flat_ids
 from bpetk.benchmark.peers import Job, Merges, peers_of
 from bpetk.machine import peak_resident_bytes
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from bpetk.benchmark.encode_peers import EncodeJob
 
 _BATCHES, _BATCH_SECONDS = 5, 0.1  # of calls with one sentence
 
@@ -49,6 +48,8 @@ def measure(job: Job) -> tuple[dict[str, Any], str | None]:
     merges = peer.merges(trained)
     if merges is None:
         return numbers, None
+    import hashlib  # 4 MB, which are not to be counted above
+
     text = merges_text(merges)
     numbers |= {"merges": len(merges), "merges_sha256": hashlib.sha256(text.encode("ascii")).hexdigest()}
     return numbers, text
@@ -82,6 +83,8 @@ def _repeated(call: Callable[[], Any]) -> tuple[Any, float, float]:
     count = 1
     while _timed(partial(_many, call, count))[1] < _BATCH_SECONDS:
         count *= 2
+    from statistics import median
+
     batches = [_timed(partial(_many, call, count)) for _ in range(_BATCHES)]
     walls, users = ([batch[part] / count for batch in batches] for part in (1, 2))
     return batches[-1][0], median(walls), median(users)
@@ -89,6 +92,8 @@ def _repeated(call: Callable[[], Any]) -> tuple[Any, float, float]:
 
 def digest(ids: NDArray[np.uint32], rows: NDArray[np.int64]) -> str:
     """Hash ids and the lengths of rows, whatever the byte order of the machine."""
+    import hashlib
+
     hashed = hashlib.sha256(rows.astype("<i8").tobytes())
     hashed.update(ids.astype("<u4").tobytes())
     return hashed.hexdigest()
@@ -97,6 +102,8 @@ def digest(ids: NDArray[np.uint32], rows: NDArray[np.int64]) -> str:
 def measure_encode(job: EncodeJob) -> tuple[dict[str, Any], tuple[NDArray[np.uint32], NDArray[np.int64]]]:
     """Load, encode the text twice; return the numbers and the ids of the first pass."""
     import numpy as np  # noqa: F401 - some libraries import it in their first call, which is timed
+
+    from bpetk.benchmark.encode_peers import ENCODE_PEERS, Text, flat_ids
 
     peer = ENCODE_PEERS[job.peer]
     text = Text.read(job.text, job.mode)
@@ -127,6 +134,8 @@ def _train(fields: dict[str, Any], target: Path) -> dict[str, Any]:
 
 def _encode(fields: dict[str, Any], target: Path) -> dict[str, Any]:
     import numpy as np
+
+    from bpetk.benchmark.encode_peers import EncodeJob, Forms
 
     job = EncodeJob(**{**fields, "forms": Forms(**fields["forms"])})
     numbers, parts = measure_encode(job)

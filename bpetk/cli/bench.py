@@ -10,10 +10,12 @@ from typing import Any
 
 import click
 
-from bpetk.benchmark import EncodeMeasurement, Measurement, run_encode_benchmark, run_train_benchmark
-from bpetk.benchmark.encode_harness import PEERS, PIECE_PEERS
+from bpetk.benchmark.encode_harness import PEERS, PIECE_PEERS, run_encode_benchmark
 from bpetk.benchmark.encode_peers import ENCODE_PEERS
+from bpetk.benchmark.encode_results import EncodeMeasurement
+from bpetk.benchmark.harness import run_train_benchmark
 from bpetk.benchmark.peers import PEERS as TRAINERS
+from bpetk.benchmark.results import Measurement
 from bpetk.cli.console import Console
 from bpetk.cli.options import (
     ALGORITHM,

@@ -78,8 +78,7 @@ def count_file(
 @click.argument(
     "files",
     nargs=-1,
-    required=True,
-    metavar="FILE|DIR|GLOB|-...",
+    metavar="[FILE|DIR|GLOB|-]...",
     type=click.Path(readable=False, allow_dash=True),
 )
 @document_options
@@ -107,7 +106,7 @@ def count(
     as_json: bool,
     **loading: Any,
 ) -> None:
-    """Count the tokens of files, with bytes (of the text as UTF-8) and characters per token.
+    """Count the tokens of files, or of standard input, with bytes (of the text as UTF-8) and characters per token.
 
     \b
     Example:
@@ -115,7 +114,7 @@ def count(
     """
     context.obj["json"] = as_json
     cut = separator_argument(lines=lines, separator=separator)
-    names = expand(files)
+    names = expand(files or ("-",))
     with notes(as_json=as_json):
         tokenizer = load_model(model, **loading)
     policy = policy_arguments(

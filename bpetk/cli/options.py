@@ -60,7 +60,7 @@ VOCAB = click.option(
     type=click.IntRange(min=1),
     required=True,
     metavar="N",
-    help="Size of the vocabulary, special tokens and the 256 bytes included.",
+    help="Number of ids in all, special tokens and, where there are any, the 256 bytes included.",
 )
 THREADS = click.option(
     "-j",
@@ -102,8 +102,26 @@ SET = click.option(
     "settings",
     multiple=True,
     metavar="NAME=VALUE",
-    help="SentencePiece: an option of its trainer, such as split_digits=true; may be repeated.",
+    help="SentencePiece: an option of its trainer, such as split_digits=true; may be repeated. Names: see below.",
 )
+
+SET_NAMES = """
+\b
+Options of SentencePiece's trainer, for --set (sentencepiece's own names and defaults):
+  what may be a piece   split_by_unicode_script split_by_number split_by_whitespace split_digits
+                        treat_whitespace_as_suffix allow_whitespace_only_pieces max_sentencepiece_length
+                        pretokenization_delimiter
+  characters            character_coverage required_chars byte_fallback auto_character_coverage
+  fixed pieces          user_defined_symbols control_symbols unk_id bos_id eos_id pad_id
+                        unk_piece bos_piece eos_piece pad_piece unk_surface
+  text                  normalization_rule_name normalization_rule_tsv add_dummy_prefix
+                        remove_extra_whitespaces escape_whitespaces
+  sentences             max_sentence_length input_format input_sentence_size shuffle_input_sentence
+  vocabulary            hard_vocab_limit vocabulary_output_piece_score
+  only written down     model_type num_threads num_sub_iterations seed_sentencepiece_size shrinking_factor
+"""
+"""What ``--help`` says of ``--set``; the last ones change no result, and ``use_all_vocab`` and
+``seed_sentencepieces_file`` are not among them because they are refused."""
 
 _TRAINING = [
     FILES,

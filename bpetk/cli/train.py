@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import click
 
+from bpetk.api import check_arguments
 from bpetk.api import train as train_tokenizer
 from bpetk.cli.console import Console
-from bpetk.cli.options import training_arguments, training_options
+from bpetk.cli.options import SET_NAMES, training_arguments, training_options
 from bpetk.cli.progress import display, notes
 from bpetk.cli.report import print_report
 from bpetk.model_file import check_target
@@ -44,13 +46,13 @@ def default_output(files: tuple[str, ...], vocab_size: int, suffix: str = "") ->
     return Path(f"{stem or 'corpus'}{more}-bpe-{vocab_size}{suffix}")
 
 
-@click.command()
+@click.command(epilog=SET_NAMES)
 @training_options
 @click.option(
     "-o",
     "--out",
-    type=click.Path(path_type=Path),
-    help="Output folder; the .model file with sentencepiece-bpe. Default: ./<corpus>-bpe-<N>.",
+    type=click.Path(),
+    help="Output folder; with sentencepiece-bpe the .model file, or a folder for it. Default: ./<corpus>-bpe-<N>.",
 )
 @click.option(
     "--overwrite",
@@ -73,7 +75,7 @@ def train(
     /,
     *,
     files: tuple[str, ...],
-    out: Path | None,
+    out: str | None,
     overwrite: bool,
     as_json: bool,
     quiet: bool,
@@ -93,13 +95,16 @@ def train(
       bpetk train corpus.txt --vocab 32000 --algorithm sentencepiece-bpe --set byte_fallback=true -o m.model
     """
     context.obj["json"] = as_json
+    if out == "":
+        raise click.UsageError("--out must not be empty; leave it out for a name after the corpus.")
     roles = {name: value for name in _ROLES if (value := options.pop(name)) is not None}
     arguments = training_arguments(**options)
     if options["algorithm"] == SENTENCEPIECE:
         report, target = _train_sentencepiece(files, out, arguments, overwrite, as_json=as_json, quiet=quiet)
     else:
         arguments["special_tokens"] = role_tokens(arguments["special_tokens"], roles)
-        target = out or default_output(files, arguments["vocab_size"])
+        target = Path(out) if out else default_output(files, arguments["vocab_size"])
+        check_arguments(**arguments)
         check_target(target, overwrite)  # an hour of training must not end in a refusal
         with notes(as_json=as_json, quiet=quiet), display(as_json=as_json, quiet=quiet) as progress:
             tokenizer = train_tokenizer(files, progress=progress, hash_inputs=True, **arguments)
@@ -114,7 +119,7 @@ def train(
 
 def _train_sentencepiece(
     files: tuple[str, ...],
-    out: Path | None,
+    out: str | None,
     arguments: dict[str, Any],
     overwrite: bool,
     *,
@@ -124,7 +129,10 @@ def _train_sentencepiece(
     """Train and write the model; give the report and where it is."""
     from bpetk.sp_trained import check_output, prefix_of
 
-    prefix = prefix_of(out or default_output(files, arguments["vocab_size"], ".model"))
+    name = default_output(files, arguments["vocab_size"], ".model")
+    into_folder = out is not None and (out.endswith((os.sep, "/")) or Path(out).is_dir())
+    prefix = prefix_of(name if not out else Path(out) / name if into_folder else out)
+    check_arguments(**arguments)
     check_output(prefix, overwrite=overwrite)
     with notes(as_json=as_json, quiet=quiet), display(as_json=as_json, quiet=quiet) as progress:
         model = train_tokenizer(files, progress=progress, hash_inputs=True, **arguments)

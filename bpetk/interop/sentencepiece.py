@@ -1,4 +1,4 @@
-"""``SentencePieceTrainer.train`` for BPE, with the same arguments and the same files."""
+"""``SentencePieceTrainer`` for BPE, with the same arguments and the same files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from bpetk import machine
-from bpetk.corpus import resolve
+from bpetk.corpus import resolve, warn_of_repeated
 from bpetk.errors import ConfigError
 from bpetk.sp_trained import SentencePieceModel, check_output
 from bpetk.sp_trainer import SpTraining, train_on_files, train_on_sentences
@@ -22,7 +22,7 @@ def train(
     model_writer: Any = None,
     normalizer_from: str | os.PathLike[str] | None = None,
     keep_long_sentences: bool = False,
-    seed: int = 0,
+    seed: int | None = None,
     progress: ProgressCallback | None = None,
     **options: Any,
 ) -> SentencePieceModel:
@@ -94,7 +94,9 @@ def train(
     given = "num_threads" in training.options.given
     threads = training.options.num_threads if given else machine.available_cpus()
     if sentences is None:
-        model = train_on_files(resolve(files), training, threads=threads, progress=progress)
+        sources = resolve(files)
+        warn_of_repeated(sources)
+        model = train_on_files(sources, training, threads=threads, progress=progress)
     else:
         model = train_on_sentences(sentences, training, threads=threads, progress=progress)
     if prefix:
@@ -102,3 +104,13 @@ def train(
     else:
         model_writer.write(model.to_bytes())
     return model
+
+
+class SentencePieceTrainer:
+    """The library's class of this name, for ``from bpetk.interop.sentencepiece import SentencePieceTrainer``.
+
+    Its two methods are `train`, which unlike the library's give back the model.
+    """
+
+    train = staticmethod(train)
+    Train = train

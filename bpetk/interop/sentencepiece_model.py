@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import struct
 from array import array
+from collections.abc import Callable, Sequence
 
 from bpetk._piece_table import PieceTable
 from bpetk.errors import ConfigError, ModelFileError
@@ -47,6 +48,7 @@ __all__ = [
     "read_model",
     "require_bpe",
     "write_model",
+    "write_model_around",
 ]
 
 _PIECE, _TRAINER, _NORMALIZER, _DENORMALIZER = 1, 2, 3, 5  # numbers of the fields of a file
@@ -306,11 +308,31 @@ def write_model(model: ModelFile) -> bytes:
     >>> write_model(ModelFile([unk], {"model_type": 2}, NormalizerSpec("identity", b"")))
     b'\n\x0e\n\x05<unk>\x15\x00\x00\x00\x00\x18\x02\x12\x02\x18\x02\x1a\x0c\n\x08identity\x12\x00'
     """
+    return write_model_around(model, range(len(model.pieces)), b"".join)
+
+
+def write_model_around(model: ModelFile, ids: Sequence[int], join: Callable[[list[bytes]], bytes]) -> bytes:
+    """Write a model file of whose pieces only some are in ``model``; it must hold all that is no ordinary piece.
+
+    Parameters
+    ----------
+    model
+        The rest of the file.
+    ids
+        Of the pieces in ``model``.
+    join
+        Is given these pieces as they are written, and returns all pieces as they are written.
+
+    Raises
+    ------
+    ConfigError
+        As in `write_model`; other pieces are not looked at.
+    """
     trainer = write_fields(TRAINER_FIELDS, model.trainer, model.trainer_extra, "trainer_spec")
-    parts = _write_pieces(model)
+    parts = [join(_write_pieces(model))]
     if fault := find_fault(model.pieces, model.model_type, model.byte_fallback):
         id, reason = fault
-        raise ConfigError(f"piece {id}: {reason}" if id >= 0 else reason)
+        raise ConfigError(f"piece {ids[id]}: {reason}" if id >= 0 else reason)
     parts.append(tagged(_TRAINER, trainer))
     if model.has_normalizer:
         parts.append(tagged(_NORMALIZER, _write_normalizer(model.normalizer, "normalizer_spec")))

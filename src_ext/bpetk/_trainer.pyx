@@ -319,7 +319,17 @@ cdef class MergeLoop:
             )
         if status != RUNNING:
             self.stop = _STOP[status]
+            if self.e.pieces.of != NULL:
+                self.release_text()
         return self.e.n_merges
+
+    cdef void release_text(self) noexcept:
+        """Give back the text and its lists, most of all memory, before the pieces become strings."""
+        cdef int t
+        pairs_release(&self.e.pairs, self.e.position_size)
+        for t in range(self.e.n_workers):
+            list_arena_release(&self.e.arenas[t])
+        layout_release(&self.e.text)
 
     def cancel(self):
         """From another thread: make a running :meth:`lay_out` or :meth:`run` end soon. The loop is of no use then."""

@@ -68,6 +68,11 @@ def test_standard_input_globs_and_lines(model: Path, folder: Path) -> None:
     assert result["files"][1]["tokens"] == sum(len(tok.encode(line)) for line in ZH.split("\n"))
 
 
+def test_standard_input_needs_no_name(model: Path, folder: Path) -> None:
+    """As for ``encode`` and ``decode``."""
+    assert run(model, "--json", stdin=EN).stdout == run(model, "-", "--json", stdin=EN).stdout
+
+
 def test_another_encoding(model: Path, folder: Path) -> None:
     Path("zh.txt").write_bytes(ZH.encode("gb18030"))
     tok = bpetk.Tokenizer.from_file(model)
@@ -109,7 +114,6 @@ def test_special_tokens_follow_the_policy(model: Path, folder: Path) -> None:
         (["nosuch.txt"], 1, "cannot read nosuch.txt"),
         (["no*.txt"], 1, "no file matches"),
         (["-", "-"], 2, "more than once"),
-        ([], 2, "Missing argument"),
     ],
 )
 def test_refusals(model: Path, folder: Path, arguments: list[str], code: int, part: str) -> None:

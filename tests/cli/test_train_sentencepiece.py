@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from bpetk.benchmark.harness import compare_pieces
 from bpetk.benchmark.peers import piece_rows
 from bpetk.benchmark.worker import merges_text
 from bpetk.cli import main
+from bpetk.cli.options import _ARGUMENTS, SET_NAMES
 from bpetk.interop.sentencepiece_model import (
     ModelFile,
     NormalizerSpec,
@@ -26,6 +28,7 @@ from bpetk.interop.sentencepiece_model import (
     read_model,
     write_model,
 )
+from bpetk.sp_options import KINDS
 from bpetk.sp_verify import model_difference
 
 TEXT = "the cat sat on the mat, then that cat ate 42 mice.\n猫坐在垫子上，猫吃了老鼠，然后猫睡了。\n" * 20
@@ -179,6 +182,72 @@ def test_failures_exit_with_1(folder: Path) -> None:
     result = train(*IDENTITY)
     assert (result.exit_code, outputs(folder)) == (1, [])
     assert "0 sentences taken, 2 skipped (2 empty)" in result.stderr
+
+
+def test_output_into_a_folder(folder: Path) -> None:
+    """A folder that is there, or one that the slash tells."""
+    (folder / "there").mkdir()
+    for out in ("there", "made/of/it/"):
+        result = train(*IDENTITY, "-o", out, "-q")
+        assert result.exit_code == 0, result.output
+        assert outputs(folder / out) == ["corpus-bpe-80.model", "corpus-bpe-80.vocab"]
+        trainer = read_model(Path(out, "corpus-bpe-80.model").read_bytes(), "m").trainer
+        assert trainer["model_prefix"] == str(Path(out, "corpus-bpe-80"))
+    assert outputs(folder) == ["made", "there"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ((*IDENTITY, "--set", "split_digits=maybe"), "split_digits must be"),
+        (("--special", ""), "a special token must be"),
+        (("--vocab", "8"), "vocab_size 8 is too small"),
+    ],
+)
+def test_wrong_options_are_told_before_an_output_that_exists(
+    folder: Path, arguments: tuple[str, ...], match: str
+) -> None:
+    for name in ("corpus-bpe-80.model", "corpus-bpe-8", "corpus-bpe-80"):
+        (folder / name).write_text("precious") if "." in name else (folder / name / "x").mkdir(parents=True)
+    result = train(*arguments)
+    assert result.exit_code == 2
+    assert match in result.stderr
+    assert "exists" not in result.stderr
+
+
+def test_outputs_that_cannot_be(folder: Path) -> None:
+    (folder / "file.txt").write_text("x")
+    for out, message in (
+        ("file.txt/m", "'file.txt' is a file, not a folder"),
+        ("", "--out must not be empty"),
+    ):
+        result = train(*IDENTITY, "-o", out)
+        assert result.exit_code != 0
+        assert message in result.stderr.replace(str(folder) + os.sep, "")
+        assert outputs(folder) == []
+
+
+def test_a_file_that_is_given_twice(folder: Path) -> None:
+    for arguments in (IDENTITY, ("--vocab", "300")):
+        result = run("train", "corpus.txt", "./corpus.txt", "--vocab", "80", *arguments)
+        assert result.exit_code == 0, result.output
+        assert "the same file is given more than once, and its text counts as often" in result.stderr
+        assert "(2 times)" in result.stderr
+
+
+def test_a_seed_without_a_sample(folder: Path) -> None:
+    for more in ((), ("--set", "input_sentence_size=200", "--set", "shuffle_input_sentence=false")):
+        result = train(*IDENTITY, "--seed", "7", *more)
+        assert result.exit_code == 2
+        assert "seed (--seed) is for sentences that are drawn at random" in result.stderr
+    assert train(*IDENTITY, "--seed", "7", "--set", "input_sentence_size=200").exit_code == 0
+
+
+def test_help_names_all_that_set_takes() -> None:
+    refused = {"use_all_vocab", "seed_sentencepieces_file", *_ARGUMENTS}
+    named = {name for name in re.findall(r"[a-z_]+", SET_NAMES) if "_" in name}
+    assert named == set(KINDS) - refused
+    assert all(name in run("train", "--help").output for name in named)
 
 
 def test_a_model_is_not_replaced_unasked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

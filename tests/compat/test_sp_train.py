@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import bpetk
 from bpetk import counting
-from bpetk.errors import BpetkError, ConfigError, CorpusError
+from bpetk.errors import BpetkError, ConfigError, CorpusError, RepeatedTextWarning
 from bpetk.interop import sentencepiece as drop_in
 from bpetk.interop.sentencepiece_model import read_model
 from bpetk.sp_trained import SentencePieceModel
@@ -60,16 +60,13 @@ def check_equal(ours: Files, theirs: Files) -> None:
 
 
 def split_lines(lines: Sequence[bytes], rng: random.Random) -> list[bytes]:
-    """Give the content of one to four files; the last line of each may have no end.
-
-    None is empty: for the library such a file is an empty line, which is an error among rows with counts.
-    """
+    """Give the content of one to four files, some of them empty; the last line of each may have no end."""
     cuts = sorted(rng.randint(0, len(lines)) for _ in range(rng.choice((0, 0, 1, 3))))
     files = []
     for start, end in zip([0, *cuts], [*cuts, len(lines)], strict=True):
         data = b"".join(line + b"\n" for line in lines[start:end])
         files.append(data[:-1] if rng.random() < 0.3 else data)
-    return [data for data in files if data] or [b""]
+    return files
 
 
 @pytest.mark.parametrize("normalizer", ["identity", "nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf"])
@@ -228,6 +225,73 @@ def test_rows_with_counts(tmp_path: Path) -> None:
         check_equal(package([path], 60, input_format="tsv", threads=threads).files(prefix), theirs)
 
 
+def test_an_empty_file_repeats_a_line(tmp_path: Path) -> None:
+    """The library's reader keeps the line that it read last when a file has no line at all."""
+    texts = {
+        "long": b"ab cd\nef" + b"gh" * 70_000,
+        "plain": b"ab cd\nef",
+        "ended": b"ab cd\nef\n",
+        "empty": b"",
+    }
+    cases = (
+        "plain empty ended", "long empty plain", "ended empty plain", "empty plain", "plain empty",
+        "plain empty empty", "plain empty empty ended empty plain empty", "empty empty plain ended empty",
+    )  # fmt: skip
+    options: dict[str, Any] = {
+        "normalization_rule_name": "identity",
+        "hard_vocab_limit": False,
+        "max_sentence_length": 10**6,
+    }
+    prefix = str(tmp_path / "m")
+    for case in cases:
+        paths = []
+        for number, name in enumerate(case.split()):
+            paths.append(tmp_path / f"{number}-{name}.txt")
+            paths[-1].write_bytes(texts[name])
+        theirs = library(paths, prefix, vocab_size=40, **options)
+        for threads in THREADS:
+            check_equal(package(paths, 40, threads=threads, **options).files(prefix), theirs)
+
+
+def test_the_repeated_line_is_told(tmp_path: Path) -> None:
+    for name, data in (("a", b"ab cd\nef"), ("b", b""), ("c", b"ab cd\n")):
+        (tmp_path / name).write_bytes(data)
+    with pytest.warns(
+        RepeatedTextWarning, match="b is empty: SentencePiece takes the last line of .*a, which"
+    ):
+        model = package(
+            [tmp_path / "a", tmp_path / "b", tmp_path / "c"], 12,
+            normalization_rule_name="identity", hard_vocab_limit=False,
+        )  # fmt: skip
+    assert model.train_report.sentences == 4
+
+
+def test_empty_files_among_rows_with_counts(tmp_path: Path) -> None:
+    """An empty row is an error for the library, and so is an empty file that is not the last one."""
+    for name, data in (("row", b"ab cd\t3"), ("rows", b"ab cd\t3\nef\t2\n"), ("empty", b"")):
+        (tmp_path / name).write_bytes(data)
+    options: dict[str, Any] = {"input_format": "tsv", "hard_vocab_limit": False}
+    prefix = str(tmp_path / "m")
+    for case in (("row", "empty", "rows"), ("rows", "empty")):
+        paths = [tmp_path / name for name in case]
+        theirs = library(paths, prefix, vocab_size=40, **options)
+        check_equal(package(paths, 40, **options).files(prefix), theirs)
+    for case in (("rows", "empty", "row"), ("empty", "rows")):
+        paths = [tmp_path / name for name in case]
+        with pytest.raises(RuntimeError, match="Input format"):
+            library(paths, prefix, vocab_size=40, **options)
+        with pytest.raises(CorpusError, match="empty is empty, and SentencePiece takes"):
+            package(paths, 40, **options)
+
+
+def test_the_name_of_a_piece_that_there_is_not(text: Path, tmp_path: Path) -> None:
+    """It is a field of the file, whatever it is, even one that no piece may have."""
+    prefix = str(tmp_path / "m")
+    for options in ({"pad_piece": "\0x"}, {"eos_piece": "a\0", "eos_id": -1}):
+        theirs = library([text], prefix, vocab_size=900, **options)
+        check_equal(package([text], 900, **options).files(prefix), theirs)
+
+
 # The call of the library
 
 
@@ -308,3 +372,28 @@ def test_real_text_at_32000(name: str, tmp_path: Path, shared_corpus: Callable[.
     check_real(
         shared_corpus(name, BIG), tmp_path, THREADS, 32_000, byte_fallback=True, max_sentence_length=1 << 30
     )
+
+
+def test_the_class_of_the_library(tmp_path: Path) -> None:
+    assert drop_in.SentencePieceTrainer.train is drop_in.train
+    assert drop_in.SentencePieceTrainer.Train is drop_in.train
+    drop_in.SentencePieceTrainer.Train(
+        sentence_iterator=iter(["low lower lowest"]), model_prefix=str(tmp_path / "m"), model_type="bpe", vocab_size=16,
+        normalization_rule_name="identity", hard_vocab_limit=False,
+    )  # fmt: skip
+    assert {path.name for path in tmp_path.iterdir()} == {"m.model", "m.vocab"}
+
+
+def test_rules_of_a_file_are_compiled_without_a_word(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The library logs that it reads the file, past Python's standard error."""
+    (tmp_path / "rules.tsv").write_text("61\t62\n")
+    (tmp_path / "bad.tsv").write_text("zz\t62\n")
+    text = tmp_path / "text.txt"
+    text.write_text("ab ab ab")
+    package([text], 8, normalization_rule_tsv=str(tmp_path / "rules.tsv"), hard_vocab_limit=False)
+    for name in ("bad.tsv", "missing.tsv"):
+        with pytest.raises(ConfigError, match=f"cannot compile .*{name}"):
+            package([text], 8, normalization_rule_tsv=str(tmp_path / name))
+    assert capfd.readouterr() == ("", "")

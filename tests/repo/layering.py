@@ -59,7 +59,8 @@ IMPORTS: dict[str, str] = {
     "sp_model": f"{LEAVES} interop.* sp_options",
     "sp_normalizers": f"{LEAVES} interop.* sp_options _sp_normalizer",
     "sp_counting": f"{LEAVES} corpus counting sp_options sp_model _sp_counter _sp_normalizer",
-    "sp_trained": f"{LEAVES} interop.* sp_options sp_model sp_normalizers sp_tokenizer",
+    "sp_files": f"{LEAVES} interop.* sp_options sp_model _piece_writer",
+    "sp_trained": f"{LEAVES} interop.* sp_options sp_model sp_normalizers sp_tokenizer sp_files",
     "sp_trainer": (
         f"{LEAVES} corpus trainer sp_options sp_model sp_normalizers sp_counting sp_trained _sp_counter _trainer"
     ),
@@ -170,6 +171,7 @@ CIMPORTS: dict[str, str] = {
     ),
     "_image": "_types _native _encode_rules _encoder",
     "_decoder": "_types",
+    "_piece_writer": "",
     "_sp_counter": "_native _word_table _counter _added_tokens _sp_normalizer",
 }
 FOREIGN = ("cpython", "libc", "libcpp", "cython")

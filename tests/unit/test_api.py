@@ -24,6 +24,7 @@ from bpetk.errors import (
     CorpusError,
     CorpusFileError,
     DocumentTypeError,
+    RepeatedTextWarning,
     SlowPathWarning,
     VocabularySizeWarning,
 )
@@ -50,7 +51,9 @@ def test_a_path_or_several(corpus: Path) -> None:
     assert len(tok.merges) == 44
     assert tok.scheme.name == "cl100k"
     assert tok.decode(tok.encode(TEXT)) == TEXT
-    assert bpetk.train([corpus, corpus], 300).merges == tok.merges
+    with pytest.warns(RepeatedTextWarning, match=r"counts as often: .*corpus\.txt \(2 times\)$") as told:
+        assert bpetk.train([corpus, corpus], 300).merges == tok.merges
+    assert told[0].filename == __file__
 
 
 def test_a_file_and_its_lines_are_the_same(corpus: Path) -> None:
@@ -272,10 +275,11 @@ def test_a_custom_pattern_warns_that_it_is_slow(corpus: Path) -> None:
 
 def test_nothing_to_learn_from(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").touch()
+    (tmp_path / "more.txt").touch()
     (tmp_path / "blank.txt").write_bytes(b" \n\t\n")
     for paths, options in (
         ([tmp_path / "empty.txt"], {}),
-        ([tmp_path / "empty.txt"] * 5, {}),
+        ([tmp_path / "empty.txt", tmp_path / "more.txt"], {}),
         ([tmp_path / "blank.txt"], {"scheme": "whitespace"}),
     ):
         with pytest.raises(CorpusError, match=r"no text to learn from in .*\.txt"):
@@ -386,7 +390,10 @@ def test_an_error_in_the_callback_ends_the_training(
             raise error("stop")
 
     before = set(threading.enumerate())
-    for train, source in ((bpetk.train, [corpus] * 40), (bpetk.train_from_iterator, [TEXT] * 40)):
+    copies = [corpus.with_name(f"{number}.txt") for number in range(40)]
+    for copy in copies:
+        copy.write_bytes(corpus.read_bytes())
+    for train, source in ((bpetk.train, copies), (bpetk.train_from_iterator, [TEXT] * 40)):
         with pytest.raises(error, match="stop"):
             train(source, 320, progress=progress, threads=threads)  # type: ignore[operator]
         assert set(threading.enumerate()) == before
