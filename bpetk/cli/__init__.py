@@ -20,6 +20,7 @@ from bpetk.cli.convert import convert as convert_command
 from bpetk.cli.count import count as count_command
 from bpetk.cli.decode import decode as decode_command
 from bpetk.cli.encode import encode as encode_command
+from bpetk.cli.inspect import inspect as inspect_command
 from bpetk.cli.train import train as train_command
 from bpetk.cli.verify import verify as verify_group
 from bpetk.errors import BpetkError, ConfigError, DifferentIdsError
@@ -145,5 +146,6 @@ for command in (
     convert_command,
     verify_group,
     bench_group,
+    inspect_command,
 ):
     main.add_command(command)
