@@ -105,5 +105,6 @@ extensions = [
 setup(
     ext_modules=cythonize(
         extensions, include_path=["src_ext"], compiler_directives=directives, annotate=switch("ANNOTATE")
-    )
+    ),
+    options={"build_ext": {"parallel": True}},  # as many compilers at a time as there are processors
 )
