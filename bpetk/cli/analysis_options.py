@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -12,7 +13,6 @@ from typing import Any, Literal, TypeVar
 import click
 
 from bpetk.analysis.csv_files import write_csv
-from bpetk.analysis.page import check_page, write_page
 from bpetk.analysis.results import Result
 from bpetk.cli.analysis_output import print_result
 from bpetk.cli.console import Console
@@ -20,6 +20,8 @@ from bpetk.errors import OutputError
 from bpetk.tokenizer import Tokenizer
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+_WIDE = 160  # columns where there is no terminal to ask
 
 _OUTPUT = [
     click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
@@ -71,6 +73,8 @@ class Output:
             if folder.exists() and not folder.is_dir():
                 raise OutputError(f"--csv {folder}: it is a file; name a folder")
         if self.html_file is not None:
+            from bpetk.analysis.page import check_page  # with numpy, which no other verb should wait for
+
             check_page(self.html_file)
 
 
@@ -122,6 +126,8 @@ def emit(
     if output.csv_folder is not None:
         written += write_csv(output.csv_folder, given)
     if output.html_file is not None:
+        from bpetk.analysis.page import write_page
+
         write_page(output.html_file, given, models=models or {}, language=output.language)
         written.append(Path(output.html_file))
     if output.as_json:
@@ -129,7 +135,7 @@ def emit(
         whole = values[0] if len(values) == 1 else {value["command"]: value for value in values}
         click.echo(json.dumps(whole, ensure_ascii=False, allow_nan=False))
         return
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=_WIDE)
     for result in given:
         print_result(result, console, language=output.language)
     for path in written:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from textwrap import wrap
 from typing import Literal
 
+from rich.cells import cell_len
 from rich.console import Console
-from rich.markup import escape
+from rich.markup import escape, render
 from rich.table import Table as Grid
 
 from bpetk.analysis.results import Cell, Chart, Column, Figure, Finding, Kind, Label, Result, Section, Table
@@ -28,6 +30,7 @@ _MORE = Label(
 _BEST = Label("* the best of its column", "* 该列中最好的值")
 _YES = Label("yes", "是")
 _NO = Label("no", "否")
+_NARROW = 12  # characters of a column of numbers whose heading has several words
 _SPARK = 40  # values of a curve in a terminal
 
 
@@ -76,7 +79,7 @@ def value_text(value: Cell, kind: Kind, language: Language = "en") -> str:
         return size_text(value)
     if kind == "seconds":
         return time_text(value)
-    if kind == "integer" or isinstance(value, int):
+    if kind == "integer" or (kind in _LEFT and float(value).is_integer()):
         return f"{value:,.0f}"
     if value == 0 or 0.01 <= abs(value) < 1000:
         return f"{value:.3f}"
@@ -84,8 +87,11 @@ def value_text(value: Cell, kind: Kind, language: Language = "en") -> str:
 
 
 def best_rows(table: Table, at: int) -> frozenset[int]:
-    """Give the rows with the best value of a column, if it says which end is better and there is a choice."""
-    better = table.columns[at].better
+    """Give the rows with the best value of a column, if it says which end is better and there is a choice.
+
+    Only in tables of models, which the first column names: of languages or files none is better than another.
+    """
+    better = table.columns[at].better if table.columns[0].key == "model" else None
     cells = [(place, row[at]) for place, row in enumerate(table.rows)]
     numbers = {place: cell for place, cell in cells if isinstance(cell, int | float) and cell == cell}
     if better is None or len(numbers) < 2:
@@ -109,14 +115,23 @@ def _figures(figures: tuple[Figure, ...], language: Language) -> Grid:
 def _table(table: Table, console: Console, language: Language) -> None:
     grid = Grid(box=None, padding=(0, 2), pad_edge=False, header_style="dim")
     best = [best_rows(table, at) for at in range(len(table.columns))]
-    for column in table.columns:
-        left = column.kind in _LEFT
-        grid.add_column(
-            escape(say(column.label, language)), justify="left" if left else "right", overflow="fold"
-        )
-    for place, row in enumerate(table.rows[: table.shown]):
-        cells = zip(row, table.columns, best, strict=True)
-        grid.add_row(*(_cell(cell, column, place in good, language) for cell, column, good in cells))
+    rows = [
+        [
+            _cell(cell, column, place in good, language)
+            for cell, column, good in zip(row, table.columns, best, strict=True)
+        ]
+        for place, row in enumerate(table.rows[: table.shown])
+    ]
+    for at, column in enumerate(table.columns):
+        name = escape(say(column.label, language))
+        if column.kind in _LEFT:
+            grid.add_column(name, overflow="fold")
+        else:  # numbers stay in one piece, their heading takes as many lines as it needs
+            width = max([_NARROW, *(cell_len(render(row[at]).plain) for row in rows)])
+            lines = wrap(name, width, break_long_words=False, break_on_hyphens=False)
+            grid.add_column("\n".join(lines), justify="right", no_wrap=True, vertical="bottom")
+    for row in rows:
+        grid.add_row(*row)
     console.print(f"\n{escape(say(table.label, language))}", style="bold", soft_wrap=True)
     console.print(grid)
     if len(table.rows) > table.shown:
@@ -145,7 +160,7 @@ def _curves(chart: Chart, console: Console, language: Language) -> None:
         step = max(1, -(-len(points) // _SPARK))
         some = points[::step]
         ends = [value_text(end[1], chart.y_kind, language) for end in (points[0], points[-1])]
-        x = [value_text(end[0], "number", language) for end in (points[0], points[-1])]
+        x = [value_text(end[0], "text", language) for end in (points[0], points[-1])]
         bars = sparkline([y for _, y in some])
         console.print(
             f"{bars}  {escape(say(series.label, language))}: {ends[0]} → {ends[1]} "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -118,6 +119,8 @@ def test_no_best_without_a_choice() -> None:
     assert best_rows(table, 2) == {0, 2}
     assert best_rows(table, 3) == {2}
     assert best_rows(table, 1) == frozenset()
+    files = (replace(table.columns[0], key="file"), *table.columns[1:])
+    assert best_rows(replace(table, columns=files), 2) == frozenset()
     one = Table("t", table.label, table.columns, table.rows[:1])
     assert best_rows(one, 2) == frozenset()
     equal = Table("t", table.label, table.columns, (table.rows[0], table.rows[2]))

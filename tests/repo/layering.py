@@ -104,6 +104,7 @@ IMPORTS: dict[str, str] = {
     "sp_verify_encode": f". {LIBRARY}",
     "verify": f". {LIBRARY} sp_verify sp_verify_encode",
     "benchmark.*": f". {LIBRARY} verify benchmark.*",
+    "analysis.page.*": f". {LIBRARY} analysis.*",
     "analysis.*": f". {LIBRARY} analysis.*",
     "cli.*": f". {LIBRARY} verify benchmark.* analysis.* cli.*",
     "__main__": "cli.*",
