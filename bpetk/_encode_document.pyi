@@ -1,6 +1,7 @@
 from typing_extensions import Buffer, Never, disjoint_base
 
 from bpetk._added_tokens import Matcher
+from bpetk._character_document import Stretches
 from bpetk._sp_document import Sentences
 
 @disjoint_base
@@ -18,6 +19,7 @@ class Plan:
         form: int = ...,
         general: bool = ...,
         sentences: Sentences | None = ...,
+        stretches: Stretches | None = ...,
     ) -> None: ...
     @property
     def forbidden(self) -> Matcher | None: ...
@@ -31,3 +33,5 @@ class Plan:
     def general(self) -> bool: ...
     @property
     def sentences(self) -> Sentences | None: ...
+    @property
+    def stretches(self) -> Stretches | None: ...

@@ -131,11 +131,11 @@ def _fuse(tokens: list[str]) -> list[str]:
 
 def _byte_fallback(tokens: list[str]) -> list[str]:
     out: list[str] = []
-    for is_byte, run in groupby(tokens, key=lambda token: _fallback_byte(token) is not None):
+    for is_byte, run in groupby(tokens, key=lambda token: fallback_byte(token) is not None):
         if not is_byte:
             out += run
             continue
-        data = bytes(byte for token in run if (byte := _fallback_byte(token)) is not None)
+        data = bytes(byte for token in run if (byte := fallback_byte(token)) is not None)
         try:
             out.append(data.decode())
         except UnicodeDecodeError:
@@ -146,7 +146,8 @@ def _byte_fallback(tokens: list[str]) -> list[str]:
 _HEX = frozenset("0123456789abcdefABCDEF")
 
 
-def _fallback_byte(token: str) -> int | None:
+def fallback_byte(token: str) -> int | None:
+    """Return the byte that a token such as ``<0x0A>`` stands for, None for any other token."""
     if len(token) != 6 or not token.startswith("<0x") or token[5] != ">":
         return None
     digits = token[3:5]

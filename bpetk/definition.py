@@ -98,12 +98,12 @@ class Definition:
     def stages(self) -> tuple[Section, Section, Section, Section]:
         """Normalizer, pre-tokenizer, post-processor and decoder, with what the model says where a section is absent."""
         sections = self.sections
-        decoder = sections.decoder
+        decoder, characters = sections.decoder, self.model.scheme.name == "characters"
         if decoder is None and self.kind == "trained":
             decoder = BYTE_LEVEL_DECODER
         return (
             sections.normalizer,
-            sections.pre_tokenizer or self.model.scheme.to_hf(),
+            sections.pre_tokenizer or (None if characters else self.model.scheme.to_hf()),
             sections.post_processor,
             decoder,
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from bpetk._decoder import Decoder as NativeDecoder
+from bpetk.character_decoding import CharacterStreamDecoder
 from bpetk.decoders import Decoder, decoder_from_hf, token_bytes
 from bpetk.errors import ConfigError, DocumentTypeError
 from bpetk.streaming import StreamDecoder
@@ -34,6 +35,9 @@ class IdDecoder(TokenizerBase):
         UnicodeDecodeError
             With ``errors="strict"``, if the bytes are not UTF-8.
         """
+        if (characters := self._characters) is not None:
+            row = self._taken(id_row(ids), skip_special_tokens)
+            return characters.decode(row) if errors == "replace" else characters.decode_strict(row, errors)
         decoder = self._decoder
         if decoder is None or decoder.byte_level:
             return self._bytes(ids, skip_special_tokens).decode("utf-8", errors)
@@ -48,6 +52,8 @@ class IdDecoder(TokenizerBase):
         UnknownTokenError
             If an id is not in the vocabulary.
         """
+        if (characters := self._characters) is not None:
+            return characters.decode_bytes(self._taken(id_row(ids), skip_special_tokens))
         return self._bytes(ids, skip_special_tokens)
 
     def decode_batch(
@@ -71,13 +77,17 @@ class IdDecoder(TokenizerBase):
         UnicodeDecodeError
             If the bytes are not UTF-8.
         """
-        offsets, started, parts = [], 0, [self.id_to_bytes(id) for id in ids]
+        offsets, started = [], 0
+        if (characters := self._characters) is not None:
+            parts = characters.parts(self._taken(id_row(ids), False))
+        else:
+            parts = [self.id_to_bytes(id) for id in ids]
         for part in parts:
             offsets.append(max(0, started - (bool(part) and 0x80 <= part[0] < 0xC0)))
             started += sum(not 0x80 <= byte < 0xC0 for byte in part)
         return b"".join(parts).decode("utf-8"), offsets
 
-    def stream_decoder(self, skip_special_tokens: bool = False) -> StreamDecoder:
+    def stream_decoder(self, skip_special_tokens: bool = False) -> StreamDecoder | CharacterStreamDecoder:
         """Give an object that turns ids into text as they come.
 
         Raises
@@ -85,6 +95,8 @@ class IdDecoder(TokenizerBase):
         ConfigError
             If the decoder of this tokenizer is not a byte-level one.
         """
+        if (characters := self._characters) is not None:
+            return characters.stream(lambda ids: self._taken(ids, skip_special_tokens))
         if self._decoder is not None and not self._decoder.byte_level:
             raise ConfigError(
                 "this tokenizer's decoder changes text across tokens, so it cannot decode a stream"
@@ -96,6 +108,12 @@ class IdDecoder(TokenizerBase):
         section, format = self._definition.sections.decoder, self._definition.kind
         # A tokenizer.json without a decoder joins tokens with blanks; other files have none and mean bytes.
         return None if section is None and format != "hf" else decoder_from_hf(section, "decoder")
+
+    def _taken(self, ids: list[int], skip_special: bool) -> list[int]:
+        """Check that ids are in the vocabulary; leave special ones out if that is wanted."""
+        if not (known := self._texts.keys()) >= set(ids):
+            raise self._unknown(next(id for id in ids if id not in known))
+        return [id for id in ids if id not in self._skipped] if skip_special else ids
 
     @cached_property
     def _native_decoder(self) -> NativeDecoder:

@@ -10,13 +10,16 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
+from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from bpetk import composition
+from bpetk._sp_normalizer import Normalizer as check_map
 from bpetk.aligned import AlignedText
 from bpetk.alphabet import to_byte_level
+from bpetk.compiled_normalizer import MappedText
 from bpetk.errors import ConfigError, ModelFileError
 from bpetk.normalization_tables import BERT_CONTROLS, BERT_MARKS, MARKS, Ranges, lowercase, unpack
 
@@ -265,6 +268,20 @@ class _ByteLevel(Normalizer):
         return not data.translate(None, _PRINTABLE_ASCII)
 
 
+class _Precompiled(Normalizer):
+    """Replaces by a compiled map of SentencePiece."""
+
+    def __init__(self, text: str, blob: bytes) -> None:
+        super().__init__({"type": "Precompiled", "precompiled_charsmap": text})
+        self._mapped = MappedText(blob)
+
+    def normalize(self, text: str) -> str:
+        return self._mapped.normalize(text)
+
+    def align(self, text: AlignedText) -> AlignedText:
+        return self._mapped.align(text)
+
+
 class _Sequence(Normalizer):
     """One after the other."""
 
@@ -304,8 +321,8 @@ def normalizer_from_hf(config: Any, field: str = "normalizer") -> Normalizer | N
     Raises
     ------
     ModelFileError
-        If something is missing or of a wrong type; for ``Precompiled`` and unknown types; for regular expressions
-        whose meaning in the reference cannot be reproduced.
+        If something is missing or of a wrong type; for unknown types; for regular expressions whose meaning in the
+        reference cannot be reproduced.
 
     Examples
     --------
@@ -367,6 +384,23 @@ def _make_prepend(config: Mapping[str, Any], field: str) -> Normalizer:
     return _Prepend(prefix or _refuse(f"{field}.prepend", "it is empty, which makes the reference fail"))
 
 
+def _make_precompiled(config: Mapping[str, Any], field: str) -> Normalizer:
+    text = _string(config, "precompiled_charsmap", field)
+    field += ".precompiled_charsmap"
+    try:
+        blob = b64decode(text, validate=True)
+    except ValueError as error:
+        raise ModelFileError(f"{field}: not base64: {error}") from error
+    try:
+        check_map(blob, add_dummy_prefix=False, remove_extra_whitespaces=False, escape_whitespaces=False)
+        blob[4 + int.from_bytes(blob[:4], "little") :].decode()
+    except ValueError as error:
+        raise ModelFileError(f"{field}: {error}") from error
+    if not blob:
+        _refuse(field, "it is empty, which makes the reference fail")
+    return _Precompiled(text, blob)
+
+
 def _make_bert(config: Mapping[str, Any], field: str) -> Normalizer:
     names = ("clean_text", "handle_chinese_chars", "lowercase")
     clean, chinese, lower = (_flag(config, name, field) for name in names)
@@ -412,6 +446,7 @@ _MAKERS: dict[str, Callable[[Mapping[str, Any], str], Normalizer]] = {
     "Prepend": _make_prepend,
     "BertNormalizer": _make_bert,
     "ByteLevel": lambda config, field: _ByteLevel(),
+    "Precompiled": _make_precompiled,
     "Sequence": _make_sequence,
 }
 

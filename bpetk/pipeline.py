@@ -8,7 +8,7 @@ general path then runs the same stages in Python, and merges natively all the sa
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -61,7 +61,7 @@ class Policy:
     @cached_property
     def searched(self) -> Matcher | None:
         """A search for the forbidden strings."""
-        return _matcher(sorted(filter(None, self.forbidden)))
+        return matcher(sorted(filter(None, self.forbidden)))
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class Pipeline:
             config = config["normalizers"][0]
         if config is None or (config.get("type") == "Sequence" and not config["normalizers"]):
             return -1
-        return _FORMS.get(config.get("type", ""))
+        return form_of(config)
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -175,6 +175,10 @@ class Pipeline:
         )
         return Encoder(rules, self.scheme, whole_first=model.ignore_merges, hidden=hidden)
 
+    def prepare(self) -> None:
+        """Make what every text needs."""
+        self.encoder  # noqa: B018
+
     @cached_property
     def affixes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Ids that the post-processor puts before and after a text."""
@@ -211,11 +215,11 @@ class Pipeline:
             if not item.plain or self._changes(item.form) or self._changes(item.token.content)
         }
         return Plan(
-            forbidden=_matcher(sorted(filter(None, forbidden))),
-            suspects=_matcher(sorted(suspects - forbidden)),
-            first=_matcher([item.form for item in first]),
+            forbidden=matcher(sorted(filter(None, forbidden))),
+            suspects=matcher(sorted(suspects - forbidden)),
+            first=matcher([item.form for item in first]),
             first_ids=array("I", [item.token.id for item in first]),
-            second=_matcher([item.form for item in second]),
+            second=matcher([item.form for item in second]),
             second_ids=array("I", [item.token.id for item in second]),
             form=-1 if self.form is None else self.form,
             general=self._always_general(contents),
@@ -410,6 +414,11 @@ class Pipeline:
         return ids
 
 
+def form_of(config: Mapping[str, Any]) -> int | None:
+    """Give the number of a normalization form by the object of its normalizer; None for any other."""
+    return _FORMS.get(config.get("type", ""))
+
+
 _FORMS = {"NFC": 0, "NFD": 1, "NFKC": 2, "NFKD": 3}
 
 
@@ -447,6 +456,7 @@ def _hashable(value: Any) -> str | frozenset[str] | None:
     return frozenset(value) if strings else None
 
 
-def _matcher(contents: Sequence[str]) -> Matcher | None:
+def matcher(contents: Sequence[str]) -> Matcher | None:
+    """Give a search for strings, or None if there are none."""
     encoded = [content.encode("utf-8", "surrogatepass") for content in contents]
     return Matcher(encoded, range(len(encoded))) if encoded else None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NoReturn
 
+from bpetk.character_model import CharacterModel
 from bpetk.definition import Definition, Section
 from bpetk.errors import ConfigError, ModelFileError
 from bpetk.interop.gpt2 import to_vocab_and_merges
@@ -123,6 +124,8 @@ def loose_rank_table(definition: Definition) -> RankTable:
 
 
 def _named_scheme(model: BpeModel, what: str) -> Scheme:
+    if isinstance(model, CharacterModel):
+        _refuse(what, "its tokens are characters, and this holds bytes")
     if model.scheme.name not in SCHEMES:
         _refuse(what, "its text is cut by a pattern or steps that are no named scheme")
     return model.scheme

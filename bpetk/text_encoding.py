@@ -6,6 +6,8 @@ import secrets
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bpetk.character_model import CharacterModel
+from bpetk.character_places import CharacterPlaces
 from bpetk.encoding import Encoding, Places
 from bpetk.errors import BpetkError, ConfigError, DocumentTypeError
 from bpetk.machine import available_cpus
@@ -257,7 +259,8 @@ class TextEncoder(TokenizerBase):
         pipeline = self._pipeline
         text = pipeline.to_str(text)
         to_utf8(text)  # or it has no places
-        places = Places(text, self._model)
+        model = self._model
+        places = CharacterPlaces(text, model) if isinstance(model, CharacterModel) else Places(text, model)
         policy = pipeline.policy(allowed_special, disallowed_special)
         for run in pipeline.runs(text, policy, aligned=True):
             places.add(run)

@@ -18,7 +18,7 @@ from bpetk.sp_tokenizer import SentencePieceTokenizer
 
 
 class Tokenizer(FileEncoder, IdDecoder):
-    """A byte-level BPE tokenizer.
+    """A BPE tokenizer, over bytes or, as Hugging Face's files of Llama 2 or Gemma have it, over characters.
 
     Immutable, safe to share between threads and after a fork, picklable, and equal to another one of the same
     content. Make one with `bpetk.train`, `Tokenizer.from_file` or `Tokenizer.from_object`.
@@ -117,7 +117,7 @@ class Tokenizer(FileEncoder, IdDecoder):
             path, format=format, scheme=scheme, pattern=pattern, special_tokens=special_tokens
         )
         tokenizer = cls(definition)
-        tokenizer._pipeline.encoder  # noqa: B018 - the tables belong to loading, not to the first text
+        tokenizer._pipeline.prepare()  # the tables belong to loading, not to the first text
         return tokenizer
 
     @classmethod
@@ -209,6 +209,8 @@ class Tokenizer(FileEncoder, IdDecoder):
         ------
         OutputError
             If it cannot be written, or is another file; then nothing was changed.
+        ConfigError
+            If the tokens are characters.
 
         Examples
         --------

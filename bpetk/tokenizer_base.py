@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import PurePath
 
+from bpetk.character_decoding import CharacterDecoder
+from bpetk.character_model import CharacterModel
+from bpetk.character_pipeline import CharacterPipeline
+from bpetk.decoders import decoder_from_hf
 from bpetk.definition import Definition
 from bpetk.errors import UnknownTokenError
 from bpetk.interop.tokenizer_config import check_roles
@@ -131,6 +135,8 @@ class TokenizerBase:
             If the id is not in the vocabulary.
         """
         try:
+            if (characters := self._characters) is not None:
+                return characters.inner[id]
             return self._model.token_bytes[id]
         except (KeyError, TypeError):
             raise self._unknown(id) from None
@@ -149,7 +155,16 @@ class TokenizerBase:
             raise self._unknown(id) from None
 
     @cached_property
+    def _characters(self) -> CharacterDecoder | None:
+        """What decodes if tokens are characters."""
+        if not isinstance(self._model, CharacterModel):
+            return None
+        return CharacterDecoder(self._texts, decoder_from_hf(self._definition.sections.decoder, "decoder"))
+
+    @cached_property
     def _pipeline(self) -> Pipeline:
+        if isinstance(self._model, CharacterModel):
+            return CharacterPipeline(self._definition)
         return Pipeline(self._definition)
 
     @cached_property

@@ -36,12 +36,18 @@ def compile_map(rules: Mapping[bytes, bytes]) -> bytes:
         node.target = len(targets)
         targets += rules[string] + b"\0"
     units: dict[int, int] = {0: 0}
+    starts: set[int] = set()  # of the children of one string each, or a walk could go round
     waiting = [(0, root)]
     while waiting:
         at, node = waiting.pop()
         labels = [*([0] if node.target is not None else []), *node.next]
         # A distance of more than 21 bits must be a multiple of 256; so small maps never have one.
-        start = next(start for start in count(1) if not any(start ^ label in units for label in labels))
+        start = next(
+            start
+            for start in count(1)
+            if start not in starts and not any(start ^ label in units for label in labels)
+        )
+        starts.add(start)
         distance = at ^ start
         assert distance < 1 << 21
         units[at] |= distance << 10

@@ -28,8 +28,9 @@ def decode_document(
         text = tokenizer.decode(ids.tolist(), errors=errors, skip_special_tokens=skip_special_tokens)
         yield text.encode("utf-8")
         return
-    if tokenizer.format == "sentencepiece":
-        yield tokenizer.decode_bytes(ids.tolist())  # what a piece becomes depends on those before it
+    if tokenizer.format == "sentencepiece" or tokenizer.scheme.name == "characters":
+        # What a piece becomes depends on those before it.
+        yield tokenizer.decode_bytes(ids.tolist(), skip_special_tokens=skip_special_tokens)
         return
     special = frozenset(tokenizer.special_tokens.values()) if skip_special_tokens else frozenset()
     for start in range(0, len(ids), _AT_ONCE):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, NoReturn
 
 from bpetk.alphabet import BYTE_TO_CHAR, CHAR_TO_BYTE
@@ -63,9 +64,9 @@ def read_bpe(fields: Mapping[str, Any], added: Sequence[AddedToken]) -> BpeParts
         the reference would give it.
     """
     suffix = read_settings(fields)
-    vocab = _read_vocab(fields.get("vocab"))
+    vocab = read_vocab(fields.get("vocab"))
     check_added_ids(vocab, added)
-    pairs, left, right, new = _read_merges(fields.get("merges"), vocab)
+    pairs, left, right, new = read_merges(fields.get("merges"), vocab)
     special = tuple(token.content for token in added if token.content in vocab)
     unk = read_unk(fields.get("unk_token"), vocab, suffix)
     return BpeParts(
@@ -197,6 +198,25 @@ def _numbers(vocab_size: int, inside: Mapping[str, int], added: Iterable[AddedTo
     return ids
 
 
+def renumbered(vocab: Mapping[str, int], added: Sequence[AddedToken]) -> list[AddedToken]:
+    """Give added tokens the ids that the reference gives them, whatever the file says.
+
+    Raises
+    ------
+    ModelFileError
+        If one is listed twice, or would have the id of another token.
+
+    Examples
+    --------
+    >>> [token.id for token in renumbered({"a": 0, "<s>": 1}, [AddedToken("<s>", 5), AddedToken("<e>", 1)])]
+    [1, 2]
+    """
+    ids = _numbers(len(vocab), vocab, added)
+    tokens = [replace(token, id=ids[token.content]) for token in added]
+    check_added_ids(vocab, tokens)
+    return tokens
+
+
 def check_added_ids(
     vocab: Mapping[str, int], added: Sequence[AddedToken], *, size: int | None = None
 ) -> None:
@@ -232,11 +252,11 @@ def check_added_ids(
 
 
 def check_byte_fallback(fields: Mapping[str, Any]) -> None:
-    """Refuse a model with byte fallback: its tokens are characters."""
+    """Refuse byte fallback: it is for models whose tokens are characters."""
     if fields.get("byte_fallback") is True:
         refuse(
             "model.byte_fallback",
-            "true, so this is a BPE over characters, of SentencePiece's kind; bpetk reads byte-level BPE",
+            "true does not go with a ByteLevel pre-tokenizer: bytes have their tokens already",
         )
 
 
@@ -245,14 +265,19 @@ def read_settings(fields: Mapping[str, Any]) -> str:
     for name in ("byte_fallback", "fuse_unk", "ignore_merges"):
         read_flag(False if fields.get(name) is None else fields[name], f"model.{name}")
     check_byte_fallback(fields)
+    read_dropout(fields)
+    expect(fields.get("continuing_subword_prefix"), (None, ""), "model.continuing_subword_prefix")
+    suffix = fields.get("end_of_word_suffix")
+    return "" if suffix is None else read_string(suffix, "model.end_of_word_suffix")
+
+
+def read_dropout(fields: Mapping[str, Any]) -> None:
+    """Refuse dropout."""
     dropout = fields.get("dropout")
     if dropout is not None and (
         isinstance(dropout, bool) or not isinstance(dropout, (int, float)) or dropout != 0
     ):
         refuse("model.dropout", f"expected null or 0, found {short(dropout)}: it makes every encoding random")
-    expect(fields.get("continuing_subword_prefix"), (None, ""), "model.continuing_subword_prefix")
-    suffix = fields.get("end_of_word_suffix")
-    return "" if suffix is None else read_string(suffix, "model.end_of_word_suffix")
 
 
 def read_unk(value: Any, vocab: Mapping[str, int], suffix: str) -> str | None:
@@ -273,7 +298,8 @@ def read_unk(value: Any, vocab: Mapping[str, int], suffix: str) -> str | None:
     return None
 
 
-def _read_vocab(value: Any) -> dict[str, int]:
+def read_vocab(value: Any) -> dict[str, int]:
+    """Return ``vocab``, with an id of its own for each text."""
     vocab: dict[str, int] = read_object(value, "model.vocab")
     ids = vocab.values()
     if not set(map(type, ids)) <= {int} or (vocab and (min(ids) < 0 or max(ids) > MAX_ID)):
@@ -288,10 +314,13 @@ def _read_vocab(value: Any) -> dict[str, int]:
     return vocab
 
 
-def _read_merges(
-    value: Any, vocab: Mapping[str, int]
+def read_merges(
+    value: Any, vocab: Mapping[str, int], prefix: int = 0
 ) -> tuple[list[tuple[str, str]], list[int], list[int], list[int]]:
-    """Read merges as pairs, or as ``"left right"`` strings as older files have them; give texts and ids."""
+    """Read merges as pairs, or as ``"left right"`` strings as older files have them; give texts and ids.
+
+    The result of a pair is the left text and the right one without its first ``prefix`` characters.
+    """
     items = listed = read_list(value, "model.merges")
     if len(items) > MAX_ID:
         refuse("model.merges", f"{len(items)} merges; at most {MAX_ID} are supported")
@@ -302,19 +331,19 @@ def _read_merges(
     elif kinds == {str, list}:
         refuse("model.merges", 'expected pairs throughout, or "left right" throughout; found both')
     elif kinds - {list}:
-        _refuse_merge(listed, vocab)
+        _refuse_merge(listed, vocab, prefix)
     try:
         pairs = [(left, right) for left, right in items]
         if len(set(pairs)) != len(pairs):
             pairs = list(dict.fromkeys(reversed(pairs)))[::-1]
         left_ids = [vocab[left] for left, _ in pairs]
         right_ids = [vocab[right] for _, right in pairs]
-        return pairs, left_ids, right_ids, [vocab[left + right] for left, right in pairs]
+        return pairs, left_ids, right_ids, [vocab[left + right[prefix:]] for left, right in pairs]
     except (KeyError, TypeError, ValueError):
-        _refuse_merge(listed, vocab)
+        _refuse_merge(listed, vocab, prefix)
 
 
-def _refuse_merge(items: Sequence[Any], vocab: Mapping[str, int]) -> NoReturn:
+def _refuse_merge(items: Sequence[Any], vocab: Mapping[str, int], prefix: int) -> NoReturn:
     for i, item in enumerate(items):
         field = f"model.merges[{i}]"
         if isinstance(item, str) and item.startswith("#version"):
@@ -322,7 +351,7 @@ def _refuse_merge(items: Sequence[Any], vocab: Mapping[str, int]) -> NoReturn:
         parts = item.split(" ") if isinstance(item, str) else item
         if not isinstance(parts, list) or len(parts) != 2 or not all(isinstance(part, str) for part in parts):
             refuse(field, f"expected two strings, found {short(item)}")
-        for text in (*parts, "".join(parts)):
+        for text in (*parts, parts[0] + parts[1][prefix:]):
             if text not in vocab:
                 refuse(field, f"{short(text)} is not in model.vocab")
     raise AssertionError("no merge is wrong")

@@ -18,7 +18,7 @@ from bpetk.alphabet import from_byte_level, is_byte_level
 from bpetk.definition import Definition
 from bpetk.errors import ModelFileError
 from bpetk.interop.bpe_section import BpeParts, check_added_ids, read_settings, read_unk
-from bpetk.interop.huggingface import assemble
+from bpetk.interop.huggingface import assemble, has_byte_level
 from bpetk.special_tokens import AddedToken
 
 
@@ -52,7 +52,7 @@ def read_fast(data: bytes) -> Definition | None:
             or fields.get("end_of_word_suffix")
         ):
             return None
-        parts = read_natively(outline)
+        parts = read_natively(outline) if has_byte_level(small.get("pre_tokenizer")) else None
         if parts is None:
             return None
         definition = assemble(small, fields, lambda added: _bpe_parts(parts, fields, added))

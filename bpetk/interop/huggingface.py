@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from bpetk.character_model import CharacterModel
 from bpetk.definition import Definition, Section, Sections
 from bpetk.errors import ConfigError, ModelFileError
 from bpetk.interop.bpe_section import (
@@ -22,6 +23,7 @@ from bpetk.interop.bpe_section import (
     write_added_tokens,
     write_bpe,
 )
+from bpetk.interop.character_section import read_characters, write_characters
 from bpetk.interop.json_fields import (
     check_text,
     expect,
@@ -70,22 +72,29 @@ def to_tokenizer_json(definition: Definition | BpeModel) -> dict[str, Any]:
     if isinstance(definition, BpeModel):
         definition = Definition(definition)
     model, sections = definition.model, definition.sections
+    if isinstance(model, CharacterModel):
+        return _outline(definition, write_characters(model, sections.model or {}))
     inside = {content: model.added_ids[content] for content in model.special_tokens}
     inside |= {text: id for text, id in model.extra_tokens if text in model.added_ids}
     outside = needs_listing(len(model.strings), inside, model.added_tokens)
     if sections.pre_tokenizer is None and model.scheme.name == "pipeline":
         raise ConfigError("the pre-tokenizer of this definition is missing; its scheme does not say it")
+    return _outline(definition, write_bpe(model, sections.model or {}, outside))
+
+
+def _outline(definition: Definition, model: dict[str, Any]) -> dict[str, Any]:
+    sections = definition.sections
     normalizer, pre_tokenizer, post_processor, decoder = definition.stages
     return {
         "version": "1.0",
         "truncation": sections.truncation,
         "padding": sections.padding,
-        "added_tokens": write_added_tokens(model.added_tokens),
+        "added_tokens": write_added_tokens(definition.model.added_tokens),
         "normalizer": normalizer,
         "pre_tokenizer": pre_tokenizer,
         "post_processor": post_processor,
         "decoder": decoder if decoder is None else dict(decoder),
-        "model": write_bpe(model, sections.model or {}, outside),
+        "model": model,
     }
 
 
@@ -136,10 +145,10 @@ def assemble(
     if unknown := [key for key in data if key not in _KEYS]:
         refuse("the file", f"unknown field {quoted(unknown[0])}; a tokenizer.json has {', '.join(_KEYS)}")
     expect(data.get("version", "1.0"), ("1.0",), "version")
-    _check_kind(fields, data.get("pre_tokenizer"))
+    characters = _check_kind(fields, data.get("pre_tokenizer"))
     sections = {name: read_stage(name, data.get(name)) for name in _STAGES}
     added = read_added_tokens(data.get("added_tokens", []))
-    parts = read(added)
+    parts = read_characters(fields, added) if characters else read(added)
     config: dict[str, Any] = {
         name: None if stage is None else stage.config for name, stage in sections.items()
     }
@@ -152,6 +161,8 @@ def assemble(
         _read_padding(data.get("padding")),
         inert_settings(fields, parts.unk_token),
     )
+    if isinstance(parts, CharacterModel):
+        return Definition(parts, kept, format="hf")
     scheme = scheme_of(sections["pre_tokenizer"], kept.normalizer is None)
     try:
         model = BpeModel(scheme, added_tokens=tuple(added), **parts._asdict())
@@ -234,17 +245,15 @@ def _keeps_all(step: Mapping[str, Any]) -> bool:
     return step.get("behavior") != "Removed" and step["type"] in ("Split", "Digits", "Punctuation")
 
 
-def _check_kind(fields: Mapping[str, Any], pre_tokenizer: Any) -> None:
-    """Refuse models of another kind, by its name."""
+def _check_kind(fields: Mapping[str, Any], pre_tokenizer: Any) -> bool:
+    """Refuse models of another kind, by its name; tell whether tokens are characters."""
     kind = fields.get("type", "BPE" if "merges" in fields else _other_kind(fields))
     if kind != "BPE":
-        refuse("model.type", f"bpetk reads byte-level BPE, and this is {short(kind)}")
+        refuse("model.type", f"bpetk reads BPE, and this is {short(kind)}")
+    if not has_byte_level(pre_tokenizer):
+        return True
     check_byte_fallback(fields)
-    if not _has_byte_level(pre_tokenizer):
-        refuse(
-            "pre_tokenizer",
-            "has no ByteLevel step, so this is a BPE over characters; bpetk reads byte-level BPE",
-        )
+    return False
 
 
 def _other_kind(fields: Mapping[str, Any]) -> str:
@@ -254,12 +263,13 @@ def _other_kind(fields: Mapping[str, Any]) -> str:
     return "WordPiece" if "max_input_chars_per_word" in fields else "WordLevel"
 
 
-def _has_byte_level(pre_tokenizer: Any) -> bool:
+def has_byte_level(pre_tokenizer: Any) -> bool:
+    """Whether ``ByteLevel`` is among the steps of a ``pre_tokenizer``, of any form."""
     if not isinstance(pre_tokenizer, dict):
         return False
     steps = pre_tokenizer.get("pretokenizers")
     return pre_tokenizer.get("type") == "ByteLevel" or (
-        isinstance(steps, list) and any(map(_has_byte_level, steps))
+        isinstance(steps, list) and any(map(has_byte_level, steps))
     )
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from bpetk import _image
+from bpetk.character_model import CharacterModel
 from bpetk.definition import Definition, Sections
 from bpetk.errors import ConfigError, ModelFileError, OutputError
 from bpetk.interop.huggingface import read_stage
@@ -63,8 +64,18 @@ def image_bytes(definition: Definition, encoder: Any) -> bytes:
         The tokenizer.
     encoder
         Its native encoder.
+
+    Raises
+    ------
+    ConfigError
+        If the model is not one over bytes.
     """
     model = definition.model
+    if isinstance(model, CharacterModel):
+        raise ConfigError(
+            "an image holds the tables of byte-level BPE; the tokens of this model are characters, so save it as "
+            "tokenizer.json"
+        )
     numbers, parts = _image.dump(encoder)
     blob, offsets = model.table
     made = {*model.byte_ids, *model.new}

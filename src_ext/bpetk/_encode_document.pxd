@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from bpetk._added_tokens cimport Matcher
+from bpetk._character_document cimport Stretches
 from bpetk._encode_state cimport Worker
 from bpetk._sp_document cimport Sentences
 
@@ -34,6 +35,8 @@ cdef class Plan:
     cdef readonly bint general  # nothing is done natively
     cdef readonly Sentences sentences   # documents are encoded as SentencePiece does, and nothing else applies
     cdef bint has_sentences
+    cdef readonly Stretches stretches   # stretches are encoded as a BPE over characters has it, without a scheme
+    cdef bint has_stretches
 
 # Appends the ids of a document and returns a Failure; what was appended before a failure is of no use.
 cdef int encode_document(Worker* w, Plan plan, Text text, int scheme) noexcept nogil

@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memchr, memcpy
 
 from bpetk._added_tokens cimport Matcher
+from bpetk._character_document cimport Stretches, encode_characters
 from bpetk._encode_state cimport (
     FINE, FORBIDDEN, INVALID_UTF8, MARKS, NEEDS_GENERAL, NO_MEMORY, SURROGATE, Worker,
 )
@@ -24,8 +25,10 @@ cdef class Plan:
     def __init__(
         self, *, Matcher forbidden=None, Matcher suspects=None, Matcher first=None, first_ids=None,
         Matcher second=None, second_ids=None, int form=-1, bint general=False, Sentences sentences=None,
+        Stretches stretches=None,
     ):
         self.sentences, self.has_sentences = sentences, sentences is not None
+        self.stretches, self.has_stretches = stretches, stretches is not None
         self.forbidden, self.suspects, self.first, self.second = forbidden, suspects, first, second
         self.has_forbidden, self.has_suspects = forbidden is not None, suspects is not None
         self.has_first, self.has_second = first is not None, second is not None
@@ -100,6 +103,13 @@ cdef inline int put_id(Worker* w, uint32_t id) noexcept nogil:
     return FINE
 
 
+cdef inline int encode_ordinary(Worker* w, Plan plan, const uint8_t* s, size_t n, int scheme, size_t at) noexcept nogil:
+    """A stretch without added tokens, which is not empty."""
+    if plan.has_stretches:
+        return encode_characters(w, plan.stretches, s, n, at == 0)
+    return encode_stretch(w, s, n, scheme, at)
+
+
 cdef int encode_normalized(Worker* w, Plan plan, const uint8_t* s, size_t n, int scheme, size_t offset) noexcept nogil:
     """A stretch between the first kind of added tokens."""
     cdef size_t at = 0, start, end = 0
@@ -108,11 +118,11 @@ cdef int encode_normalized(Worker* w, Plan plan, const uint8_t* s, size_t n, int
     if plan.form >= 0 and nfc_first_change(s, n, plan.form) != n:
         return NEEDS_GENERAL
     if not plan.has_second:
-        return encode_stretch(w, s, n, scheme, offset)
+        return encode_ordinary(w, plan, s, n, scheme, offset)
     while at < n:
         start = plan.second.find(s, n, at, &end, &k)
         if start > at:
-            failure = encode_stretch(w, s + at, start - at, scheme, offset + at)
+            failure = encode_ordinary(w, plan, s + at, start - at, scheme, offset + at)
             if failure:
                 return failure
         if start == n:
@@ -128,7 +138,7 @@ cdef int encode_utf8(Worker* w, Plan plan, const uint8_t* s, size_t n, int schem
     cdef size_t at = 0, start, end = 0
     cdef uint32_t k = 0
     cdef int failure
-    if plan.general or scheme < 0:
+    if plan.general or (scheme < 0 and not plan.has_stretches):
         return NEEDS_GENERAL
     if plan.has_forbidden and plan.forbidden.find(s, n, 0, &end, &k) != n:
         return FORBIDDEN

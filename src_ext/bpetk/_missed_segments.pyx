@@ -87,15 +87,32 @@ cdef void spill_symbols(Worker* w, const uint32_t* symbols, size_t n) noexcept n
             spill(w, r.odd_ids + r.odd_start[odd], r.odd_start[odd + 1] - r.odd_start[odd])
 
 
-cdef size_t spill_unknown(Worker* w, const uint8_t* t) noexcept nogil:
-    """Keep the ids of a character without a symbol; returns its length."""
-    cdef const Rules* r = w.rules
-    cdef size_t i, n = 1 if t[0] < 0x80 else 2 if t[0] < 0xE0 else 3 if t[0] < 0xF0 else 4
-    if not r.byte_fallback:
-        spill(w, &r.unk_id, 1)
-        return n
+cdef inline size_t char_length(uint8_t b) noexcept nogil:
+    return 1 if b < 0x80 else 2 if b < 0xE0 else 3 if b < 0xF0 else 4
+
+
+cdef inline bint has_bytes(const Rules* r, const uint8_t* t, size_t n) noexcept nogil:
+    cdef size_t i
     for i in range(n):
-        spill(w, &r.byte_id[t[i]], 1)
+        if r.byte_id[t[i]] == NO_ID:
+            return False
+    return r.byte_fallback
+
+
+cdef size_t spill_unknown(Worker* w, const uint8_t* t, bint* pending) noexcept nogil:
+    """Keep the ids of a character without a symbol; returns its length.
+
+    pending: an unknown token that is put out with the next one, or before the next known character. In Hugging Face it
+    stands behind the bytes of other characters so."""
+    cdef const Rules* r = w.rules
+    cdef size_t i, n = char_length(t[0])
+    if has_bytes(r, t, n):
+        for i in range(n):
+            spill(w, &r.byte_id[t[i]], 1)
+    elif r.unk_id != NO_ID:
+        if pending[0] and not r.fuse_unk:
+            spill(w, &r.unk_id, 1)
+        pending[0] = True
     return n
 
 
@@ -124,18 +141,29 @@ cdef void take_symbols(Worker* w, uint32_t k, const uint32_t* symbols, size_t n)
 
 
 cdef void merge_characters(Worker* w, uint32_t k, const uint8_t* t, size_t n) noexcept nogil:
-    """Missed segment k of any length, with characters that have no symbol: nothing is joined across these."""
+    """Missed segment k of any length, with characters that have no symbol: nothing is joined across these, unless
+    nothing stands for them."""
     cdef const Rules* r = w.rules
     cdef size_t before = w.n_spilled, at = 0, got, stopped = 0
+    cdef bint pending = False
     while at < n and not w.failure:
         if not scratch_room(&w.scratch, n - at):
             w.failure = NO_MEMORY
             break
         got = symbols_of(r, t + at, n - at, w.scratch.ids, n - at, &stopped)
-        spill_symbols(w, w.scratch.ids, merge_heap(r, &w.scratch, got))
         at += stopped
+        while at < n and r.unk_id == NO_ID and not has_bytes(r, t + at, char_length(t[at])):
+            at += char_length(t[at])
+            got += symbols_of(r, t + at, n - at, w.scratch.ids + got, n - at, &stopped)
+            at += stopped
+        if got and pending:
+            spill(w, &r.unk_id, 1)
+            pending = False
+        spill_symbols(w, w.scratch.ids, merge_heap(r, &w.scratch, got))
         if at < n:
-            at += spill_unknown(w, t + at)
+            at += spill_unknown(w, t + at, &pending)
+    if pending:
+        spill(w, &r.unk_id, 1)
     take_spilled(w, k, before)
 
 
@@ -143,6 +171,9 @@ cdef bint start_characters(Worker* w, MergeJob* job, uint32_t k, const uint8_t* 
     """Begin missed segment k; false if it is done at once."""
     cdef uint32_t id
     cdef int state
+    if w.scratch.drop_below:
+        merge_characters(w, k, t, n)
+        return False
     if w.rules.whole_first:
         # A piece that is always taken as a whole is a segment wherever its text stands.
         id = find_whole(w.rules, t, n)

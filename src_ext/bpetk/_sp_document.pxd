@@ -6,6 +6,10 @@ from bpetk._added_tokens cimport Matcher
 from bpetk._encode_state cimport Worker
 from bpetk._sp_normalizer cimport Normalizer
 
+cdef enum:
+    FRONT = 16                  # bytes before the normalized text: blocks read some
+    KEPT = 16777216             # bytes of normalized text for which a worker keeps the memory
+
 cdef class Sentences:
     """How documents are normalized; immutable."""
     cdef readonly Normalizer normalizer
@@ -13,6 +17,10 @@ cdef class Sentences:
     cdef bint has_whole
     cdef readonly bint fuse     # of several unknown pieces in a row only one is put out
 
+# Appends the ids of a normalized text, readable from FRONT bytes before it to kCutRead bytes behind it.
+cdef int encode_normalized(Worker* w, Sentences how, const uint8_t* t, size_t n) noexcept nogil
+# Leaves one of unknown pieces in a row, from the id with number `first` on.
+cdef void fuse_unknown(Worker* w, size_t first) noexcept nogil
 # Appends the ids of a document, which need not be well-formed, and returns a Failure.
 cdef int encode_sentences(Worker* w, Sentences how, const uint8_t* s, size_t n) noexcept nogil
 

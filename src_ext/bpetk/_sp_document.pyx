@@ -14,9 +14,7 @@ from bpetk._native cimport CutBlock, cut_text_block, highest_bit, kCutRead, put_
 from bpetk._sp_normalizer cimport Normalizer, symbol_matcher
 
 cdef enum:
-    FRONT = 16                  # bytes before the normalized text: blocks read some
     WINDOW = 268435456          # bytes of a batch: offsets have 31 bits
-    KEPT = 16777216             # bytes of normalized text for which a worker keeps the memory
 
 # Length of a character by the upper half of its first byte, and the bytes that are then its own.
 cdef uint32_t[16] CHAR_LENGTH = [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 4]
@@ -87,7 +85,6 @@ cdef inline size_t cut_stretch(Worker* w, size_t start, size_t stop) noexcept no
 
 
 cdef int encode_normalized(Worker* w, Sentences how, const uint8_t* t, size_t n) noexcept nogil:
-    """t: readable from FRONT bytes before it to kCutRead bytes behind it."""
     cdef size_t at = 0, base = 0, stop, symbol = n, end = 0, cut
     cdef uint32_t index
     set_base(w, t, 0, n + kCutRead, 0)
@@ -122,7 +119,6 @@ cdef int encode_normalized(Worker* w, Sentences how, const uint8_t* t, size_t n)
 
 
 cdef void fuse_unknown(Worker* w, size_t first) noexcept nogil:
-    """Leave one of unknown pieces in a row, from the id with number `first` on."""
     cdef uint32_t unknown = w.rules.unk_id
     cdef uint32_t* ids = w.out
     cdef size_t i = first + 1, k, n = w.n_out

@@ -341,11 +341,9 @@ def test_schemes_are_recognised_whatever_is_around_them() -> None:
 def refused() -> list[tuple[str, Any]]:
     """Settings that cannot be reproduced, each by what the error must name."""
     return [
-        ("pre_tokenizer: has no ByteLevel step", with_("pre_tokenizer", pre_tokenizers.Metaspace())),
-        ("pre_tokenizer: has no ByteLevel step", with_("pre_tokenizer", None)),
-        ('model.type: bpetk reads byte-level BPE, and this is "Unigram"', with_("model", models.Unigram())),
+        ('model.type: bpetk reads BPE, and this is "Unigram"', with_("model", models.Unigram())),
         (
-            'model.type: bpetk reads byte-level BPE, and this is "WordPiece"',
+            'model.type: bpetk reads BPE, and this is "WordPiece"',
             with_("model", models.WordPiece()),
         ),
         ("model.dropout", model(dropout=0.1)),

@@ -37,10 +37,8 @@ FAST = {
 REFUSALS = {
     "SentencePiece BPE, model": "is a model of SentencePiece",
     "Unigram, model": "is a model of SentencePiece",
-    "SentencePiece BPE, tokenizer.json": "model.byte_fallback: true, |pre_tokenizer: has no ByteLevel step",
-    "character BPE, tokenizer.json": "pre_tokenizer: has no ByteLevel step, so this is a BPE over characters",
-    "Unigram, tokenizer.json": 'model.type: bpetk reads byte-level BPE, and this is "Unigram"',
-    "WordPiece, tokenizer.json": 'model.type: bpetk reads byte-level BPE, and this is "WordPiece"',
+    "Unigram, tokenizer.json": 'model.type: bpetk reads BPE, and this is "Unigram"',
+    "WordPiece, tokenizer.json": 'model.type: bpetk reads BPE, and this is "WordPiece"',
     "WordPiece, vocab.txt": "is a vocab.txt of WordPiece, which is not BPE",
     "byte-level, merges.txt": r"looks like a merges.txt; give the vocab.json beside it",
     "settings": "is a (tokenizer_config|special_tokens_map).json, which has no vocabulary",
@@ -117,6 +115,8 @@ def others() -> list[object]:
         "byte-level, ranks",
         "byte-level, tekken",
         "byte-level, vocab.json",
+        "SentencePiece BPE, tokenizer.json",
+        "character BPE, tokenizer.json",
         "test vectors",
     }
     return [pytest.param(name, kind, id=name) for name, kind in KINDS.items() if kind not in known]

@@ -12,18 +12,20 @@ from pathlib import Path
 
 # Import nothing of bpetk.
 LEAVES = (
-    "errors alphabet unicode_tables normalization_tables splitter_tables sp_scripts machine readable report"
+    "errors alphabet unicode_tables normalization_tables grapheme_tables splitter_tables sp_scripts machine readable "
+    "report"
 )
 # One for each step that text goes through. A stage imports leaves, never another stage: what joins stages comes later.
 STAGES = "corpus pretokenizers splitters special_tokens normalizers post_processors decoders"
 VALUES = (
     f"{LEAVES} code_points pattern_syntax custom_pattern tiktoken_pattern split_patterns composition aligned {STAGES} "
-    "model definition"
+    "model character_model compiled_normalizer definition"
 )
 FILES = f"{VALUES} interop.* model_file"
 LIBRARY = (
-    f"{FILES} counting trainer pipeline encoding streaming text_files tokenizer_base text_encoding file_encoding "
-    "id_decoding tokenizer sp_options sp_model sp_normalizers sp_counting sp_trained sp_trainer sp_encoder sp_decoding "
+    f"{FILES} counting trainer pipeline character_pipeline encoding character_places character_decoding streaming "
+    "text_files tokenizer_base text_encoding file_encoding id_decoding tokenizer sp_options sp_model sp_normalizers "
+    "sp_counting sp_trained sp_trainer sp_encoder sp_decoding "
     "sp_places sp_fragments sp_vocabulary sp_text_encoding sp_tokenizer probe targets reference_libraries token_files "
     "sp_merge_list sp_map_rules sp_to_hf sp_convert convert api"
 )
@@ -41,12 +43,14 @@ IMPORTS: dict[str, str] = {
     "pretokenizers": f"{LEAVES} code_points custom_pattern",
     "aligned": "",
     "composition": f"{LEAVES} aligned _normalizer",
-    "normalizers": f"{LEAVES} aligned composition custom_pattern",
+    "normalizers": f"{LEAVES} aligned composition compiled_normalizer custom_pattern _sp_normalizer",
+    "compiled_normalizer": f"{LEAVES} aligned",
     "splitters": f"{LEAVES} aligned code_points custom_pattern split_patterns pretokenizers",
     "special_tokens": LEAVES,
     "post_processors": LEAVES,
     "decoders": f"{LEAVES} custom_pattern",
     "model": VALUES,
+    "character_model": VALUES,
     "definition": VALUES,
     "interop.*": (
         f"{VALUES} interop.* _added_tokens _image _json_outline _model_reader _rank_rules _rank_reader _tekken_reader "
@@ -77,13 +81,18 @@ IMPORTS: dict[str, str] = {
     "counting": f"{LEAVES} corpus pretokenizers custom_pattern _scanner _counter",
     "trainer": f"{VALUES} counting _counter _trainer",
     "pipeline": f"{VALUES} _added_tokens _scanner _encode_rules _encode_document _encoder _id_buffer",
+    "character_pipeline": (
+        f"{VALUES} pipeline _character_document _character_rules _encode_document _encoder"
+    ),
     "encoding": f"{VALUES} pipeline",
+    "character_places": f"{VALUES} encoding",
+    "character_decoding": f"{VALUES} _decoder",
     "streaming": "",
     "text_files": f"{LEAVES} corpus",
-    "tokenizer_base": f"{FILES} pipeline",
-    "text_encoding": f"{FILES} pipeline encoding tokenizer_base _encoder",
+    "tokenizer_base": f"{FILES} pipeline character_pipeline character_decoding",
+    "text_encoding": f"{FILES} pipeline encoding character_places tokenizer_base _encoder",
     "file_encoding": f"{FILES} text_files text_encoding",
-    "id_decoding": f"{FILES} streaming tokenizer_base _decoder",
+    "id_decoding": f"{FILES} streaming character_decoding tokenizer_base _decoder",
     "tokenizer": f"{FILES} file_encoding id_decoding sp_tokenizer",
     "probe": f"{LEAVES} corpus text_files",
     "targets": FILES,
@@ -158,12 +167,15 @@ CIMPORTS: dict[str, str] = {
     "_encode_rules": "_types _native",
     "_segment_merge": "_types _native _encode_rules",
     "_sp_rules": "_native _scanner _encode_rules _segment_merge",
+    "_character_rules": "_native _encode_rules _sp_rules",
     "_encode_state.pxd": "_types _native _encode_rules _segment_merge",
     "_missed_segments": "_types _native _encode_rules _segment_merge _encode_state",
     "_encode_worker": "_types _native _scanner _encode_rules _segment_merge _encode_state _missed_segments",
     "_sp_normalizer": "_native _added_tokens",
     "_sp_document": "_native _added_tokens _sp_normalizer _encode_rules _encode_state _encode_worker",
-    "_encode_document": "_types _native _scanner _normalizer _added_tokens _encode_state _encode_worker _sp_document",
+    "_character_document": "_native _sp_normalizer _encode_state _sp_document",
+    "_encode_document": "_types _native _scanner _normalizer _added_tokens _encode_state _encode_worker _sp_document "
+    "_character_document",
     "_encode_seed": "_types _native _scanner _encode_rules _encode_state _encode_worker",
     "_id_buffer": "_native",
     "_encoder": (

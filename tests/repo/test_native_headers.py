@@ -103,6 +103,7 @@ def test_only_tables_are_generated() -> None:
     paths = [path for folder, glob, _ in LIMITS for path in sorted(folder.rglob(glob)) if generated(path)]
     assert sorted(path.name for path in paths) == [
         "character_data.py",
+        "grapheme_tables.py",
         "normalization_tables.h",
         "normalization_tables.py",
         "sp_scripts.py",
