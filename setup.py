@@ -52,6 +52,8 @@ MODULES = [
     "_piece_table",
     "_sp_counter",
     "_piece_writer",
+    "_text_walk",
+    "_text_survey",
 ]
 
 

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from bpetk import __version__
+from bpetk.cli.analyze import analyze_command
 from bpetk.cli.bench import bench as bench_group
 from bpetk.cli.convert import convert as convert_command
 from bpetk.cli.count import count as count_command
@@ -139,6 +140,7 @@ def main() -> None:
 
 # The names differ from those of the modules, which would be hidden otherwise.
 for command in (
+    analyze_command,
     train_command,
     encode_command,
     decode_command,

@@ -115,6 +115,7 @@ IMPORTS: dict[str, str] = {
     "benchmark.*": f". {LIBRARY} verify benchmark.*",
     "analysis.page.*": f". {LIBRARY} analysis.*",
     "analysis.*": f". {LIBRARY} analysis.*",
+    "analysis.text_counts": f". {LIBRARY} analysis.* _text_survey",
     "cli.*": f". {LIBRARY} verify benchmark.* analysis.* cli.*",
     "__main__": "cli.*",
 }
@@ -185,6 +186,8 @@ CIMPORTS: dict[str, str] = {
     "_image": "_types _native _encode_rules _encoder",
     "_decoder": "_types",
     "_piece_writer": "",
+    "_text_walk": "_native",
+    "_text_survey": "_text_walk",
     "_sp_counter": "_native _word_table _counter _added_tokens _sp_normalizer",
 }
 FOREIGN = ("cpython", "libc", "libcpp", "cython")
