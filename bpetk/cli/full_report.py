@@ -1,0 +1,90 @@
+"""``bpetk report``: everything about one tokenizer and some text, in one page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from bpetk.analysis.model_files import short_names
+from bpetk.analysis.reporting import report as make
+from bpetk.analysis.words import SEGMENTERS
+from bpetk.cli.analysis_options import Output, emit, output_options
+from bpetk.cli.analysis_texts import open_texts, text_options, text_progress
+from bpetk.cli.options import FILES, MODEL, THREADS, load_model, loading_options
+from bpetk.cli.progress import notes
+
+_PATH = click.Path(readable=False)
+
+
+@click.command()
+@MODEL
+@FILES
+@click.option(
+    "--compare",
+    "others",
+    multiple=True,
+    metavar="MODEL",
+    type=_PATH,
+    help="Put this tokenizer beside it too; may be repeated.",
+)
+@click.option(
+    "--parallel",
+    nargs=2,
+    type=_PATH,
+    metavar="ZH EN",
+    help="Two files whose lines say the same: what the first language costs more than the second.",
+)
+@click.option(
+    "--segmenter",
+    type=click.Choice([*SEGMENTERS, "none"]),
+    default="jieba",
+    show_default=True,
+    help="Tells Chinese words (pip install 'bpetk[chinese]').",
+)
+@text_options
+@loading_options
+@THREADS
+@output_options
+def report(
+    *,
+    model: str,
+    files: tuple[str, ...],
+    others: tuple[str, ...],
+    parallel: tuple[str, str] | None,
+    segmenter: str,
+    separator: str | None,
+    whole: bool,
+    encoding: str,
+    threads: int,
+    output: Output,
+    **loading: Any,
+) -> None:
+    """Tell all there is about a tokenizer: inspect, analyze, audit and curve, and compare with others.
+
+    \b
+    Examples:
+      bpetk report my-tokenizer corpora/zh.txt corpora/en.txt --html report.html
+      bpetk report my-tokenizer zh.txt --compare other/tokenizer.json --html report.html --csv tables
+    """
+    with notes(as_json=output.as_json):
+        named = dict(zip(short_names([model, *others]), [model, *others], strict=True))
+        tokenizers = {
+            name: load_model(path, **(loading if path == model else dict.fromkeys(loading) | {"special": ()}))
+            for name, path in named.items()
+        }
+        with (
+            open_texts(files, separator=separator, whole=whole, encoding=encoding) as texts,
+            text_progress(as_json=output.as_json) as progress,
+        ):
+            results = make(
+                tokenizers,
+                texts,
+                parallel=parallel,
+                segmenter=None if segmenter == "none" else segmenter,
+                separator=texts[0].separator,
+                encoding=encoding,
+                threads=threads,
+                progress=progress,
+            )
+    emit(results, output, models=tokenizers)
