@@ -6,6 +6,7 @@ Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 a check failed, 130 interrupted, 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import sys
@@ -15,15 +16,6 @@ from typing import Any, NoReturn
 import click
 
 from bpetk import __version__
-from bpetk.cli.analyze import analyze_command
-from bpetk.cli.bench import bench as bench_group
-from bpetk.cli.convert import convert as convert_command
-from bpetk.cli.count import count as count_command
-from bpetk.cli.decode import decode as decode_command
-from bpetk.cli.encode import encode as encode_command
-from bpetk.cli.inspect import inspect as inspect_command
-from bpetk.cli.train import train as train_command
-from bpetk.cli.verify import verify as verify_group
 from bpetk.errors import BpetkError, ConfigError, DifferentIdsError
 
 FAILED, USAGE, CHECK_FAILED, INTERRUPTED, PIPE_CLOSED = 1, 2, 3, 130, 141
@@ -73,8 +65,40 @@ def _give_up_stdout() -> None:
         os.close(nowhere)
 
 
+# Verb -> module and name in it. A verb is imported when it is used: the analysis needs numpy, whose threads would take
+# 40 % of the speed of training.
+VERBS = {
+    "train": ("train", "train"),
+    "encode": ("encode", "encode"),
+    "decode": ("decode", "decode"),
+    "count": ("count", "count"),
+    "convert": ("convert", "convert"),
+    "verify": ("verify", "verify"),
+    "bench": ("bench", "bench"),
+    "inspect": ("inspect", "inspect"),
+    "analyze": ("analyze", "analyze_command"),
+    "audit": ("audit", "audit"),
+    "compare": ("compare", "compare"),
+    "curve": ("curve", "curve"),
+    "report": ("full_report", "report"),
+}
+
+
 class Program(click.Group):
     """A group whose errors are one paragraph without a traceback, and whose exit codes are those above."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give the verbs, in the order of work."""
+        return [*VERBS, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a verb."""
+        if cmd_name not in VERBS:
+            return super().get_command(ctx, cmd_name)
+        module, name = VERBS[cmd_name]
+        command = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+        assert isinstance(command, click.Command)
+        return command
 
     def make_context(self, *args: Any, **settings: Any) -> click.Context:
         """Read the arguments; ``--help`` writes here."""
@@ -136,18 +160,3 @@ def main() -> None:
     Example:
       bpetk train corpus.txt --vocab 32000
     """
-
-
-# The names differ from those of the modules, which would be hidden otherwise.
-for command in (
-    analyze_command,
-    train_command,
-    encode_command,
-    decode_command,
-    count_command,
-    convert_command,
-    verify_group,
-    bench_group,
-    inspect_command,
-):
-    main.add_command(command)

@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import Any
 
 import click
 
 from bpetk.analysis.analyzing import SAMPLE_BYTES, analyze
-from bpetk.analysis.documents import TextFile
+from bpetk.analysis.model_files import short_name
 from bpetk.analysis.words import SEGMENTERS
 from bpetk.cli.analysis_options import Output, emit, output_options
 from bpetk.cli.analysis_progress import analysis_progress
-from bpetk.cli.inputs import expand, text_file
-from bpetk.cli.options import ENCODING, FILES, MODEL, THREADS, load_model, loading_options
+from bpetk.cli.analysis_texts import analysis_separator, open_texts, text_options
+from bpetk.cli.options import FILES, MODEL, THREADS, load_model, loading_options
 from bpetk.cli.progress import notes
 
 _PATH = click.Path(readable=False)
 
 
-def analysis_separator(*, separator: str | None, whole_files: bool) -> str | None:
-    """Turn option values into the ``separator`` of the analysis, which by default takes lines as documents."""
-    if whole_files and separator is not None:
-        raise click.UsageError("--whole-files and --separator exclude each other: give one of them.")
-    if separator == "":
-        raise click.UsageError("--separator must not be empty.")
-    return None if whole_files else separator or "\n"
-
-
 @click.command("analyze")
 @MODEL
 @FILES
-@click.option(
-    "--separator", metavar="STR", help="Documents stand between these. Default: every line is a document."
-)
-@click.option("--whole-files", is_flag=True, help="A file is one document.")
-@ENCODING
+@text_options
 @click.option(
     "--parallel",
     nargs=2,
@@ -96,10 +82,7 @@ def analyze_command(
       bpetk analyze my-tokenizer zh.txt --parallel zh.txt en.txt --html report.html
     """
     cut = analysis_separator(separator=separator, whole_files=whole_files)
-    names = expand(files)
-    with ExitStack() as stack:
-        sources = [stack.enter_context(text_file(name, encoding)) for name in names]
-        texts = [TextFile(source.path, source.name, source.encoding, cut) for source in sources]
+    with open_texts(files, separator=separator, whole_files=whole_files, encoding=encoding) as texts:
         with notes(as_json=output.as_json):
             tokenizer = load_model(model, **loading)
         with analysis_progress(as_json=output.as_json) as progress:
@@ -115,7 +98,7 @@ def analyze_command(
                 separator=cut,
                 encoding=encoding,
                 threads=threads,
-                name=model,
+                name=short_name(model),
                 progress=progress,
             )
-        emit(result, output, models={model: tokenizer})
+        emit(result, output, models={short_name(model): tokenizer})

@@ -10,7 +10,8 @@ from bpetk.analysis.model_files import short_names
 from bpetk.analysis.reporting import report as make
 from bpetk.analysis.words import SEGMENTERS
 from bpetk.cli.analysis_options import Output, emit, output_options
-from bpetk.cli.analysis_texts import open_texts, text_options, text_progress
+from bpetk.cli.analysis_progress import analysis_progress
+from bpetk.cli.analysis_texts import open_texts, text_options
 from bpetk.cli.options import FILES, MODEL, THREADS, load_model, loading_options
 from bpetk.cli.progress import notes
 
@@ -54,7 +55,7 @@ def report(
     parallel: tuple[str, str] | None,
     segmenter: str,
     separator: str | None,
-    whole: bool,
+    whole_files: bool,
     encoding: str,
     threads: int,
     output: Output,
@@ -74,8 +75,8 @@ def report(
             for name, path in named.items()
         }
         with (
-            open_texts(files, separator=separator, whole=whole, encoding=encoding) as texts,
-            text_progress(as_json=output.as_json) as progress,
+            open_texts(files, separator=separator, whole_files=whole_files, encoding=encoding) as texts,
+            analysis_progress(as_json=output.as_json) as progress,
         ):
             results = make(
                 tokenizers,

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from bpetk.analysis.inspection import inspect as inspect_vocabulary
+from bpetk.analysis.model_files import short_name
 from bpetk.cli.analysis_options import Output, emit, output_options
 from bpetk.cli.options import MODEL, load_model, loading_options
 from bpetk.cli.progress import notes
@@ -43,9 +45,9 @@ def inspect(
       bpetk inspect my-tokenizer
       bpetk inspect o200k_base.tiktoken --scheme o200k --script Han --longer-than 4
     """
-    from bpetk.analysis.inspection import inspect as inspect_vocabulary  # numpy, and long tables
-
     with notes(as_json=output.as_json):
         tokenizer = load_model(model, **loading)
-    result = inspect_vocabulary(tokenizer, grep=grep, script=script, longer_than=longer_than)
-    emit(result, output, models={model: tokenizer})
+    result = inspect_vocabulary(
+        tokenizer, name=short_name(model), grep=grep, script=script, longer_than=longer_than
+    )
+    emit(result, output, models={short_name(model): tokenizer})

@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping, Sequence
 from heapq import heapify, heappop, heappush
+from typing import AnyStr
 
 from bpetk import _rank_rules
 
@@ -63,8 +64,11 @@ def rules_from_ranks_plainly(tokens: Sequence[bytes]) -> tuple[array[int], array
     return left, right, new
 
 
-def last_cut(token: bytes, ranks: Mapping[bytes, int]) -> int:
-    """Return where the last two symbols meet when the bytes of a token are merged by rank; 0 if more are left."""
+def last_cut(token: AnyStr, ranks: Mapping[AnyStr, int]) -> int:
+    """Return where the last two symbols meet when the bytes of a token are merged by rank; 0 if more are left.
+
+    Characters in place of bytes if the token is a str. Of equal ranks the leftmost comes first.
+    """
     if len(token) > _LONG:
         return _last_cut_of_long(token, ranks)
     rank_of = ranks.get
@@ -83,7 +87,7 @@ def last_cut(token: bytes, ranks: Mapping[bytes, int]) -> int:
     return cuts[1]
 
 
-def _last_cut_of_long(token: bytes, ranks: Mapping[bytes, int]) -> int:
+def _last_cut_of_long(token: AnyStr, ranks: Mapping[AnyStr, int]) -> int:
     size = len(token)
     end = list(range(1, size + 1))  # of the symbol that starts at an index; 0 if none does any more
     start = list(range(-1, size))  # of the symbol that ends before an index

@@ -16,7 +16,7 @@ import pytest
 import bpetk
 from bpetk.analysis.page import Sample, page_text, sample_lines, write_page
 from bpetk.analysis.page.exact_text import engine_values
-from bpetk.analysis.page.payload import edges, page_values, short_names, unprintable
+from bpetk.analysis.page.payload import edges, page_values, unprintable
 from bpetk.analysis.results import Label
 from bpetk.analysis.token_table import TokenTable
 from bpetk.errors import OutputError, SlowPathWarning
@@ -60,7 +60,7 @@ def tokenizer() -> bpetk.Tokenizer:
 @pytest.fixture(scope="module")
 def text(tokenizer: bpetk.Tokenizer) -> str:
     hostile = replace(handmade(), label=HOSTILE, inputs={"model": HOSTILE.en, "n": [1, None]})
-    return page_text([hostile, handmade("analyze")], models={"models/a.json": tokenizer})
+    return page_text([hostile, handmade("analyze")], models={"a.json": tokenizer})
 
 
 def test_nothing_is_asked_for(text: str) -> None:
@@ -109,7 +109,7 @@ def test_hostile_text_stays_text(text: str, tokenizer: bpetk.Tokenizer) -> None:
 
 
 def test_data_are_those_of_the_library(text: str, tokenizer: bpetk.Tokenizer) -> None:
-    values = page_values([handmade()], {"models/a.json": tokenizer}, sample_lines())
+    values = page_values([handmade()], {"a.json": tokenizer}, sample_lines())
     table = TokenTable.of(tokenizer)
     (words,) = values["vocabularies"]
     assert (words["name"], words["size"]) == ("a.json", table.size)
@@ -128,7 +128,7 @@ def test_data_are_those_of_the_library(text: str, tokenizer: bpetk.Tokenizer) ->
 def test_the_same_page_again(text: str, tokenizer: bpetk.Tokenizer) -> None:
     assert page_text([handmade()]) == page_text([handmade()])
     hostile = replace(handmade(), label=HOSTILE, inputs={"model": HOSTILE.en, "n": [1, None]})
-    assert page_text([hostile, handmade("analyze")], models={"models/a.json": tokenizer}) == text
+    assert page_text([hostile, handmade("analyze")], models={"a.json": tokenizer}) == text
 
 
 def test_without_models_there_is_no_vocabulary_and_no_playground() -> None:
@@ -186,12 +186,6 @@ def test_sets_as_edges() -> None:
     for start, end in zip(found[::2], [*found[1::2], 0x110000], strict=False):
         inside.update(range(start, end))
     assert inside == {code for code in range(0x110000) if not chr(code).isprintable()}
-
-
-def test_names_of_models() -> None:
-    assert short_names(["x/qwen3/tokenizer.json", "x/o200k.tiktoken"]) == ["qwen3", "o200k.tiktoken"]
-    assert short_names(["tokenizer.json"]) == ["tokenizer.json"]
-    assert short_names(["."]) == ["."]
 
 
 def test_where_typed_text_cannot_be_exact(tokenizer: bpetk.Tokenizer) -> None:

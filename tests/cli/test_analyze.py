@@ -40,7 +40,7 @@ def test_json_is_what_the_library_gives(model: Path, folder: Path) -> None:
     result = run(model, "zh.txt", "en.txt", "--segmenter", "none", "--json")
     assert (result.exit_code, result.stderr) == (0, "")
     tok = bpetk.Tokenizer.from_file(model)
-    expected = analyze(tok, ["zh.txt", "en.txt"], segmenter=None, name=str(model)).to_dict()
+    expected = analyze(tok, ["zh.txt", "en.txt"], segmenter=None, name=model.name).to_dict()
     found = json.loads(result.stdout)
     assert found == json.loads(json.dumps(expected))
     assert found["command"] == "analyze"

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bpetk import __version__
-from bpetk.analysis.page.payload import Sample, json_text, page_values, sample_lines, short_names
+from bpetk.analysis.page.payload import Sample, json_text, page_values, sample_lines
 from bpetk.analysis.results import Figure, Label, Result, Section
 from bpetk.errors import MissingDependencyError, OutputError
 from bpetk.token_files import atomic_files
@@ -139,7 +139,7 @@ def page_text(
         parts=parts,
         overview=_overview(parts),
         findings=findings,
-        vocabularies=short_names(list(models)),
+        vocabularies=list(models),
         playground=bool(models and lines),
         samples=lines,
         version=__version__,

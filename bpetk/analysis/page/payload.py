@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -74,24 +73,6 @@ def segment_values(tokenizer: Tokenizer, samples: Sequence[Sample]) -> list[list
             return None
 
     return [encoded(sample.text) for sample in samples]
-
-
-_USUAL = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "tekken.json")
-
-
-def short_names(models: Sequence[str]) -> list[str]:
-    """Shorten paths to what tells them apart: the file, or the folder where all files are called alike.
-
-    Examples
-    --------
-    >>> short_names(["a/qwen.json", "b/gpt.json"]), short_names(["a/tokenizer.json", "b/tokenizer.json"])
-    (['qwen.json', 'gpt.json'], ['a', 'b'])
-    >>> short_names(["a/m.json", "b/m.json"])
-    ['a/m.json', 'b/m.json']
-    """
-    paths = [PurePath(model) for model in models]
-    short = [path.parent.name if path.name in _USUAL and path.parent.name else path.name for path in paths]
-    return short if len(set(short)) == len(short) and all(short) else list(models)
 
 
 @cache
@@ -194,17 +175,14 @@ def page_values(
     """Give everything that the scripts of a page read."""
     from bpetk.analysis.page.exact_text import engine_values
 
-    names = short_names(list(models))
-    tokenizers = list(models.values())
     return {
         "results": [result_values(result) for result in results],
         "scripts": [label for _, label in SCRIPTS],
         "unprintable": unprintable() if models else [],
         "vocabularies": [
-            vocabulary_values(name, TokenTable.of(tokenizer))
-            for name, tokenizer in zip(names, tokenizers, strict=True)
+            vocabulary_values(name, TokenTable.of(tokenizer)) for name, tokenizer in models.items()
         ],
         "samples": [{"label": sample.label, "text": sample.text} for sample in samples] if models else [],
-        "segments": [segment_values(tokenizer, samples) for tokenizer in tokenizers],
-        "engines": [engine_values(tokenizer) for tokenizer in tokenizers],
+        "segments": [segment_values(tokenizer, samples) for tokenizer in models.values()],
+        "engines": [engine_values(tokenizer) for tokenizer in models.values()],
     }
