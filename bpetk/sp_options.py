@@ -5,8 +5,6 @@ Source: the behaviour of ``SentencePieceTrainer.train`` in `sentencepiece` 0.2.3
 
 from __future__ import annotations
 
-import csv
-import difflib
 import io
 import math
 import os
@@ -222,6 +220,8 @@ def _read(name: str, value: Any) -> Value:
     if name in REFUSED:
         raise ConfigError(f"{name} is not supported: {REFUSED[name]}")
     if name not in KINDS:
+        import difflib  # half a megabyte that training without a wrong name does not need
+
         near = difflib.get_close_matches(name, KINDS, 1)
         raise ConfigError(
             f"SentencePiece has no option {name!r}" + (f"; did you mean {near[0]}?" if near else "")
@@ -267,6 +267,8 @@ def join_list(values: Iterable[str]) -> str:
     'a,"b,c"'
     """
     buffer = io.StringIO()
+    import csv  # see difflib
+
     csv.writer(buffer, lineterminator="").writerow(values)
     return buffer.getvalue()
 
