@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bpetk.analysis.results import Cell, Chart, Column, Figure, Finding, Label, Result, Section, Series, Table
+from bpetk.analysis.results import (
+    Cell,
+    Chart,
+    Column,
+    Figure,
+    Finding,
+    Label,
+    Result,
+    Section,
+    Series,
+    Table,
+    share_text,
+)
 from bpetk.analysis.suspicion import KEYS, REASONS
 
 if TYPE_CHECKING:
@@ -100,7 +112,10 @@ def audit_result(found: Audit, inputs: Mapping[str, Any], names: Sequence[str]) 
     text = ", ".join(inputs["texts"])
     return Result(
         "audit",
-        Label(f"Audit of {inputs['model']} on {text}", f"{inputs['model']} 的词表审查（文本：{text}）"),
+        Label(
+            f"Audit of {inputs['model']} on {text}",
+            f"{inputs['model']} 的词表审查（文本：{'、'.join(inputs['texts'])}）",
+        ),
         inputs,
         (review, unused),
         details={
@@ -332,7 +347,7 @@ def _findings(found: Audit, numbers: Mapping[str, tuple[int, int]]) -> list[Find
         if not tokens:
             continue
         meaning = REASONS[rule][2] if rule in REASONS else _MEANING[rule]
-        share = f"{tokens / of:.1%}".replace("%", " %")
+        share = share_text(tokens / of)
         level: Any = _LEVELS.get(rule, "info")
         advice = _ADVICE.get(rule)
         if rule == "never-used" and not enough:

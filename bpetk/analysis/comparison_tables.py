@@ -33,7 +33,12 @@ def compare_result(
     if any(cost.seconds is not None for cost in costs):
         sections.append(_speed(costs, inputs))
     names, text = " · ".join(cost.name for cost in costs), ", ".join(inputs["texts"])
-    return Result("compare", Label(f"{names} on {text}", f"{names}（文本：{text}）"), inputs, tuple(sections))
+    return Result(
+        "compare",
+        Label(f"{names} on {text}", f"{names}（文本：{'、'.join(inputs['texts'])}）"),
+        inputs,
+        tuple(sections),
+    )
 
 
 def _vocabularies(costs: Sequence[ModelCosts]) -> Section:

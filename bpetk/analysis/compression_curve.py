@@ -272,7 +272,7 @@ def curve_by_training(
     files = text_files(given or _inputs(tokenizer), separator=separator, encoding=encoding)
     found = measure_curve(tokenizer, files, threads=threads, progress=progress)
     inputs = {
-        "model": repr(tokenizer),
+        "model": f"BPE {tokenizer.n_vocab:,}",
         "trained_on": [os.fspath(path) for path in learnt],
         "asked_for": max_vocab,
         "texts": [file.name for file in files],

@@ -55,7 +55,8 @@ def curve_result(found: CompressionCurve, inputs: Mapping[str, Any]) -> Result:
     return Result(
         "curve",
         Label(
-            f"Compression curve of {inputs['model']} on {text}", f"{inputs['model']} 在 {text} 上的压缩曲线"
+            f"Compression curve of {inputs['model']} on {text}",
+            f"{inputs['model']} 在 {'、'.join(inputs['texts'])} 上的压缩曲线",
         ),
         inputs,
         (section,),
@@ -186,6 +187,18 @@ def _findings(found: CompressionCurve, keys: list[str], inputs: Mapping[str, Any
                     "Measure on text that was kept apart (--on FILE).",
                     "请用未参与训练的文本测量（--on FILE）。",
                 ),
+            )
+        )
+    if (asked := inputs.get("asked_for", 0)) > (size := int(found.sizes[-1])):
+        findings.append(
+            Finding(
+                "fewer-tokens",
+                "warning",
+                Label(
+                    f"Training ended at {size:,} tokens, {asked:,} were asked for: the text gives no more.",
+                    f"训练到 {size:,} 个词元即结束，少于所要求的 {asked:,} 个：文本只够得到这么多。",
+                ),
+                Label("Train on more text, or ask for fewer.", "请使用更多训练文本，或减小词表。"),
             )
         )
     if found.bytes[TOTAL] < LITTLE:

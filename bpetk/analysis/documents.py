@@ -182,7 +182,14 @@ def _checked(file: TextFile, documents: Sequence[bytes], place: int, separator: 
             try:
                 document.decode()
             except UnicodeDecodeError as error:
-                at, bad = place + error.start, error.object[error.start : error.start + 4]
+                bad = error.object[error.start : error.start + 4]
+                at = place + error.start
+                if (
+                    len(bad) < 4 and file.separator is not None
+                ):  # it may be the document that ends there, not the file
+                    with open(file.path, "rb") as opened:
+                        opened.seek(at)
+                        bad = opened.read(4) or bad
                 raise invalid_utf8(Source(file.name, file.path, file.size), at, bad) from None
             place += len(document) + between
     return place + len(whole) + (between - 1) * len(documents) + 1

@@ -12,7 +12,7 @@ from bpetk.analysis.building import column, count, part, share
 from bpetk.analysis.character_data import UNIHAN
 from bpetk.analysis.character_lists import Form, character_lists, forms
 from bpetk.analysis.reachability import encodable, unknown_character
-from bpetk.analysis.results import Chart, Column, Finding, Label, Section, Series, Table
+from bpetk.analysis.results import Chart, Column, Finding, Label, Section, Series, Table, share_text
 from bpetk.analysis.scripts import HAN, class_of
 from bpetk.analysis.token_table import Kind, TokenTable, over_characters
 from bpetk.sp_tokenizer import SentencePieceTokenizer
@@ -147,8 +147,8 @@ def _findings(first: tuple[Any, ...]) -> tuple[Finding, ...]:
             "han_coverage",
             "problem" if level == "problem" else "warning",
             Label(
-                f"{1 - found:.1%} of the 3,500 characters that everybody needs are not one token.",
-                f"3,500 个一级常用字中有 {1 - found:.1%} 不是一个词元。",
+                f"{share_text(1 - found)} of the 3,500 characters that everybody needs are not one token.",
+                f"3,500 个一级常用字中有 {share_text(1 - found)} 不是一个词元。",
             ),
             Label(
                 "Text with them costs more and is seen in broken characters. Train on more Chinese text, or with a "

@@ -55,7 +55,7 @@ class Language(IntEnum):
 
 LANGUAGES: tuple[tuple[str, Label], ...] = (
     ("zh", Label("Chinese", "中文")),
-    ("en", Label("English (Latin letters)", "英文(拉丁字母)")),
+    ("en", Label("English (Latin letters)", "英文（拉丁字母）")),
     ("mixed", Label("mixed Chinese and English", "中英混合")),
     ("other", Label("code and other", "代码及其他")),
 )

@@ -344,7 +344,7 @@ class _PieceSearch(_Search):
             texts = tokenizer.model.texts
             self.texts = [texts.get(id, "") for id in range(table.size)]
             self.known = set(tokenizer.model.vocabulary)
-            self.no_blanks = False
+            self.no_blanks = _marks_blanks(tokenizer.definition.sections.normalizer)
 
     def run(self) -> NDArray[np.uint8]:
         table = self.table
@@ -384,9 +384,10 @@ class _PieceSearch(_Search):
 
     def _unmerged(self) -> list[int]:
         """Give the tokens that their own characters, as the normalizer would hand them over, do not merge to."""
-        asked = [
-            id for id in self.open() if self.table.kinds[id] in (Kind.NORMAL, Kind.ADDED) and self.texts[id]
-        ]
+        # A user-defined piece is found by the twin too; an added token of a tokenizer.json comes from no merges at all.
+        pieces = isinstance(self.tokenizer, SentencePieceTokenizer)
+        kinds = (Kind.NORMAL, Kind.ADDED) if pieces else (Kind.NORMAL,)
+        asked = [id for id in self.open() if self.table.kinds[id] in kinds and self.texts[id]]
         if not asked or getattr(self.tokenizer.model, "decorated", False):
             return []  # of characters that carry a mark in the vocabulary nothing is proved
         ids, rows = self._twin().encode_batch_flat([self.texts[id] for id in asked], disallowed_special=())
@@ -405,7 +406,22 @@ class _PieceSearch(_Search):
             )
         definition = self.tokenizer.definition
         sections = replace(definition.sections, normalizer=None, pre_tokenizer=None, post_processor=None)
-        return type(self.tokenizer)(replace(definition, sections=sections, encoder=None))
+        # Added tokens are found in text before it is brought to its form, so they have no place in what is merged.
+        model = replace(definition.model, added_tokens=())
+        return type(self.tokenizer)(replace(definition, model=model, sections=sections, encoder=None))
+
+
+def _marks_blanks(normalizer: Any) -> bool:
+    """Whether the last that a normalizer does is to put something else for every blank."""
+    while normalizer is not None and normalizer["type"] == "Sequence":
+        steps = normalizer["normalizers"]
+        normalizer = steps[-1] if steps else None
+    return (
+        normalizer is not None
+        and normalizer["type"] == "Replace"
+        and normalizer["pattern"].get("String") == " "
+        and " " not in normalizer["content"]
+    )
 
 
 def _characters(most: int) -> list[str]:

@@ -278,3 +278,19 @@ def _section_dict(section: Section) -> dict[str, Any]:
             ],
         )
     return values
+
+
+def share_text(value: float) -> str:
+    """Give a share in percent: one decimal, more where that would hide how near to none or all it is.
+
+    Examples
+    --------
+    >>> share_text(0.1234), share_text(0.0001234), share_text(0), share_text(1), share_text(0.99985)
+    ('12.3 %', '0.012 %', '0 %', '100 %', '99.985 %')
+    """
+    percent = value * 100
+    near = min(percent, 100 - percent)
+    if near == 0:
+        return f"{percent:.0f} %"
+    digits = min(6, int(-math.log10(near)) + 2) if 0 < near < 0.1 else 1
+    return f"{percent:.{digits}f} %"

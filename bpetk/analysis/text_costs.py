@@ -33,7 +33,7 @@ _HAN_PER_TOKEN = Column(
     Label("Han/token", "汉字/词元"),
     help=Label(
         "Han characters divided by the tokens that hold any part of one.",
-        "汉字数除以含有汉字(或其片段)的词元数。",
+        "汉字数除以含有汉字（或其片段）的词元数。",
     ),
 )
 _TOKENS_PER_WORD = Column("tokens_per_word", Label("tokens/English word", "词元/英文词"))
@@ -198,7 +198,7 @@ def english_words_section(counts: TextCounts) -> Section:
             help=Label(
                 "A word is a run of Latin letters, apostrophes between letters included (don't is one word, well-known "
                 "is two). Tokens that hold any part of a word, divided by words; French counts too.",
-                "词为连续的拉丁字母，字母间的撇号计入(don't 为一词，well-known 为两词)。"
+                "词为连续的拉丁字母，字母间的撇号计入（don't 为一词，well-known 为两词）。"
                 "含有词任一部分的词元数除以词数；法文等也计入。",
             ),
         ),
@@ -230,15 +230,24 @@ def english_words_section(counts: TextCounts) -> Section:
 
 def numbers_section(counts: TextCounts) -> Section:
     """Say what numbers, dates and changes between Chinese and English cost."""
+    table = _numbers_table(counts)
+    return Section(
+        "numbers",
+        Label("Numbers, dates, mixed text", "数字、日期与中英混排"),
+        (*_number_figures(counts), *_switch_figures(counts)),
+        (table,) if table.rows else (),
+    )
+
+
+def _number_figures(counts: TextCounts) -> tuple[Figure, ...]:
     value = counts.value
-    numbers = counts.values("numbers", N_LENGTHS)
-    tokens = counts.values("number_tokens", N_LENGTHS)
-    figures = (
-        Figure("numbers", Label("numbers", "数字串"), sum(numbers), "integer"),
+    numbers, tokens = (sum(counts.values(name, N_LENGTHS)) for name in ("numbers", "number_tokens"))
+    return (
+        Figure("numbers", Label("numbers", "数字串"), numbers, "integer"),
         Figure(
             "tokens_per_number",
             Label("tokens per number", "词元/数字串"),
-            ratio(sum(tokens), sum(numbers)),
+            ratio(tokens, numbers),
             help=Label(
                 "A number is a run of digits; 1,234.5 is three, 三百 is none.",
                 "数字串为连续的数字字符；1,234.5 计为三个，三百不计。",
@@ -253,7 +262,7 @@ def numbers_section(counts: TextCounts) -> Section:
                 "Of numbers with four ASCII digits or more: every cut inside stands three, six, … digits before the "
                 "end, or there is none. Sums are learnt more easily so (Singh and Strouse 2024).",
                 "四位及以上的 ASCII 数字：内部切分点均距末尾三、六……位，或没有切分。这样更容易学会算术"
-                "(Singh 和 Strouse 2024)。",
+                "（Singh 和 Strouse 2024）。",
             ),
         ),
         Figure("dates", Label("dates", "日期"), value("dates"), "integer"),
@@ -266,6 +275,12 @@ def numbers_section(counts: TextCounts) -> Section:
                 "形如 2024-03-05、5/3/2024 和 2024年3月5日 的日期。",
             ),
         ),
+    )
+
+
+def _switch_figures(counts: TextCounts) -> tuple[Figure, ...]:
+    value = counts.value
+    return (
         Figure(
             "switches",
             Label("Han next to Latin letters", "汉字与拉丁字母直接相邻"),
@@ -291,6 +306,11 @@ def numbers_section(counts: TextCounts) -> Section:
             "share",
         ),
     )
+
+
+def _numbers_table(counts: TextCounts) -> Table:
+    numbers = counts.values("numbers", N_LENGTHS)
+    tokens = counts.values("number_tokens", N_LENGTHS)
     rows = tuple(
         (
             f"{k + 1}" if k + 1 < N_LENGTHS else f"{N_LENGTHS}+",
@@ -301,7 +321,7 @@ def numbers_section(counts: TextCounts) -> Section:
         for k in range(N_LENGTHS)
         if numbers[k]
     )
-    table = Table(
+    return Table(
         "numbers_by_length",
         Label("Numbers by length", "按位数统计的数字串"),
         (
@@ -311,10 +331,4 @@ def numbers_section(counts: TextCounts) -> Section:
             Column("tokens_per_number", Label("tokens/number", "词元/数字串")),
         ),
         rows,
-    )
-    return Section(
-        "numbers",
-        Label("Numbers, dates, mixed text", "数字、日期与中英混排"),
-        figures,
-        (table,) if rows else (),
     )

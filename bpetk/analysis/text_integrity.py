@@ -63,7 +63,7 @@ def _character_figures(counts: TextCounts, han: int) -> tuple[Figure, ...]:
         ),
         Figure(
             "han_coverage",
-            Label("Han characters that are whole", "完整汉字占比(行文覆盖率)"),
+            Label("Han characters that are whole", "完整汉字占比（按出现次数计）"),
             ratio(counts.value("han_alone") + counts.value("han_inside"), han),
             "share",
             Label(
@@ -160,7 +160,7 @@ def _broken_findings(han: int, broken: int) -> tuple[Finding, ...]:
             Label(
                 "Train with more Chinese text or a larger vocabulary (bpetk train --vocab), or extend this one; "
                 "`bpetk curve` shows how much the size alone helps.",
-                "增加中文训练语料或扩大词表(bpetk train --vocab)，或扩充现有词表；"
+                "增加中文训练语料或扩大词表（bpetk train --vocab），或扩充现有词表；"
                 "bpetk curve 可显示仅扩大词表的效果。",
             ),
         ),
@@ -214,29 +214,32 @@ def losslessness_section(counts: TextCounts) -> Section:
         ),
         rows,
     )
-    findings: tuple[Finding, ...] = ()
-    if lossy:
-        findings = (
-            Finding(
-                "lossy",
-                "warning",
-                Label(
-                    f"{lossy:,} of {documents:,} documents do not come back when they are decoded.",
-                    f"{documents:,} 个文档中有 {lossy:,} 个解码后与原文不同。",
-                ),
-                Label(
-                    "If text must survive, as program text must, use a byte-level tokenizer without a normalizer.",
-                    "如需保证原文不变(例如代码)，请使用不带规范化的字节级分词器。",
-                ),
-            ),
-        )
     return Section(
         "losslessness",
         Label("Does text come back", "能否还原"),
         figures,
         (table,) if rows else (),
         (),
-        findings,
+        _lossy_findings(lossy, documents),
+    )
+
+
+def _lossy_findings(lossy: int, documents: int) -> tuple[Finding, ...]:
+    if not lossy:
+        return ()
+    return (
+        Finding(
+            "lossy",
+            "warning",
+            Label(
+                f"{lossy:,} of {documents:,} documents do not come back when they are decoded.",
+                f"{documents:,} 个文档中有 {lossy:,} 个解码后与原文不同。",
+            ),
+            Label(
+                "If text must survive, as program text must, use a byte-level tokenizer without a normalizer.",
+                "如需保证原文不变（例如代码），请使用不带规范化的字节级分词器。",
+            ),
+        ),
     )
 
 

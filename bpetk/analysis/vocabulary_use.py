@@ -107,7 +107,7 @@ def _never_seen(seen: NDArray[Any], table: TokenTable) -> Table:
     unseen = ids[seen[ids] == 0].tolist()
     return Table(
         "first_never_seen",
-        Label("Tokens never seen, lowest ids", "从未出现的词元(编号最小者)"),
+        Label("Tokens never seen, lowest ids", "从未出现的词元（编号最小者）"),
         (
             Column("id", Label("id", "编号"), "integer"),
             Column("token", Label("token", "词元"), "token"),
@@ -148,12 +148,12 @@ def information_section(counts: TextCounts, table: TokenTable) -> Section:
     caveat = Label(
         "Evenness of use, no measure of quality: there are tokenizers for which it rises while results get worse "
         "(Cognetta et al. 2024).",
-        "衡量使用的均匀程度，而非质量：有的分词器该值上升而效果变差(Cognetta 等 2024)。",
+        "衡量使用的均匀程度，而非质量：有的分词器该值上升而效果变差（Cognetta 等 2024）。",
     )
     figures = (
         Figure(
             "entropy_bits",
-            Label("Shannon entropy, bits per token", "香农熵(比特/词元)"),
+            Label("Shannon entropy, bits per token", "香农熵（比特/词元）"),
             entropy(seen),
         ),
         Figure(
@@ -234,7 +234,7 @@ def _by_language(counts: TextCounts, size: int) -> Table:
         (
             Column("language", Label("language", "语言"), "text"),
             Column("seen", Label("tokens seen", "出现的词元种数"), "integer"),
-            Column("entropy_bits", Label("entropy (bits)", "熵(比特)")),
+            Column("entropy_bits", Label("entropy (bits)", "熵（比特）")),
             Column("shannon_efficiency", Label("Shannon efficiency", "香农效率"), "share"),
             Column(
                 "renyi_efficiency",

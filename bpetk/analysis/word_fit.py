@@ -48,7 +48,7 @@ def _border_figures(counts: WordCounts) -> tuple[Figure, ...]:
     return (
         Figure(
             "word_boundary_precision",
-            Label("token borders that are word borders", "词元边界是词边界的占比(准确率)"),
+            Label("token borders that are word borders", "词元边界是词边界的占比（精确率）"),
             counts.precision,
             "share",
             Label(
@@ -58,7 +58,7 @@ def _border_figures(counts: WordCounts) -> tuple[Figure, ...]:
         ),
         Figure(
             "word_boundary_recall",
-            Label("word borders that are token borders", "词边界是词元边界的占比(召回率)"),
+            Label("word borders that are token borders", "词边界是词元边界的占比（召回率）"),
             counts.recall,
             "share",
         ),
@@ -88,7 +88,7 @@ def _border_figures(counts: WordCounts) -> tuple[Figure, ...]:
             Label(
                 "A word border inside, and a beginning or an end inside a word: models are misled by such tokens "
                 "(arXiv 2405.17067).",
-                "内部有词边界，且开始或结束于词内：这类词元会误导模型(arXiv 2405.17067)。",
+                "内部有词边界，且开始或结束于词内：这类词元会误导模型（arXiv 2405.17067）。",
             ),
         ),
     )

@@ -139,4 +139,4 @@ def emit(
     for result in given:
         print_result(result, console, language=output.language)
     for path in written:
-        click.echo(f"written to {path}")
+        click.echo(f"已写入 {path}" if output.language == "zh" else f"written to {path}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from textwrap import wrap
 from typing import Literal
 
 from rich.cells import cell_len
@@ -11,8 +9,21 @@ from rich.console import Console
 from rich.markup import escape, render
 from rich.table import Table as Grid
 
-from bpetk.analysis.results import Cell, Chart, Column, Figure, Finding, Kind, Label, Result, Section, Table
+from bpetk.analysis.results import (
+    Cell,
+    Chart,
+    Column,
+    Figure,
+    Finding,
+    Kind,
+    Label,
+    Result,
+    Section,
+    Table,
+    share_text,
+)
 from bpetk.cli.report import sparkline
+from bpetk.cli.table_layout import Measure, Part, heading, layout
 from bpetk.cli.units import size_text, time_text
 
 Language = Literal["en", "zh"]
@@ -30,29 +41,12 @@ _MORE = Label(
 _BEST = Label("* the best of its column", "* 该列中最好的值")
 _YES = Label("yes", "是")
 _NO = Label("no", "否")
-_NARROW = 12  # characters of a column of numbers whose heading has several words
 _SPARK = 40  # values of a curve in a terminal
 
 
 def say(label: Label | None, language: Language) -> str:
     """Give a label in one language."""
     return "" if label is None else label.zh if language == "zh" else label.en
-
-
-def share_text(value: float) -> str:
-    """Give a share in percent: one decimal, more where that would hide how near to none or all it is.
-
-    Examples
-    --------
-    >>> share_text(0.1234), share_text(0.0001234), share_text(0), share_text(1), share_text(0.99985)
-    ('12.3 %', '0.012 %', '0 %', '100 %', '99.985 %')
-    """
-    percent = value * 100
-    near = min(percent, 100 - percent)
-    if near == 0:
-        return f"{percent:.0f} %"
-    digits = min(6, int(-math.log10(near)) + 2) if 0 < near < 0.1 else 1
-    return f"{percent:.{digits}f} %"
 
 
 def value_text(value: Cell, kind: Kind, language: Language = "en") -> str:
@@ -112,8 +106,7 @@ def _figures(figures: tuple[Figure, ...], language: Language) -> Grid:
     return grid
 
 
-def _table(table: Table, console: Console, language: Language) -> None:
-    grid = Grid(box=None, padding=(0, 2), pad_edge=False, header_style="dim")
+def _table(table: Table, console: Console, language: Language, *, under: Label | None = None) -> None:
     best = [best_rows(table, at) for at in range(len(table.columns))]
     rows = [
         [
@@ -122,18 +115,20 @@ def _table(table: Table, console: Console, language: Language) -> None:
         ]
         for place, row in enumerate(table.rows[: table.shown])
     ]
-    for at, column in enumerate(table.columns):
-        name = escape(say(column.label, language))
-        if column.kind in _LEFT:
-            grid.add_column(name, overflow="fold")
-        else:  # numbers stay in one piece, their heading takes as many lines as it needs
-            width = max([_NARROW, *(cell_len(render(row[at]).plain) for row in rows)])
-            lines = wrap(name, width, break_long_words=False, break_on_hyphens=False)
-            grid.add_column("\n".join(lines), justify="right", no_wrap=True, vertical="bottom")
-    for row in rows:
-        grid.add_row(*row)
-    console.print(f"\n{escape(say(table.label, language))}", style="bold", soft_wrap=True)
-    console.print(grid)
+    if table.label != under:
+        console.print(f"\n{escape(say(table.label, language))}", style="bold", soft_wrap=True)
+    measures = [
+        Measure(
+            say(column.label, language),
+            column.kind not in _LEFT,
+            max((cell_len(line) for row in rows for line in render(row[at]).plain.split("\n")), default=0),
+        )
+        for at, column in enumerate(table.columns)
+    ]
+    for number, part in enumerate(layout(measures, console.width)):
+        if number:
+            console.print()
+        console.print(_grid(part, measures, rows))
     if len(table.rows) > table.shown:
         more = say(_MORE, language).format(f"{len(table.rows) - table.shown:,}")
         console.print(more, style="dim", soft_wrap=True)
@@ -141,6 +136,24 @@ def _table(table: Table, console: Console, language: Language) -> None:
         console.print(say(_BEST, language), style="dim", soft_wrap=True)
     if table.note:
         console.print(escape(say(table.note, language)), style="dim", soft_wrap=True)
+
+
+def _grid(part: Part, measures: list[Measure], rows: list[list[str]]) -> Grid:
+    """Put columns side by side; the last lines of their headings are on one line."""
+    grid = Grid(box=None, padding=(0, part.gap // 2), pad_edge=False, header_style="dim")
+    headings = [
+        heading(measures[at].name, width) for at, width in zip(part.columns, part.widths, strict=True)
+    ]
+    height = max(map(len, headings))
+    for at, width, lines in zip(part.columns, part.widths, headings, strict=True):
+        name = escape("\n".join([""] * (height - len(lines)) + lines))
+        if measures[at].number:
+            grid.add_column(name, justify="right", no_wrap=True, width=width)
+        else:
+            grid.add_column(name, overflow="fold", width=width)
+    for row in rows:
+        grid.add_row(*(row[at] for at in part.columns))
+    return grid
 
 
 def _cell(cell: Cell, column: Column, best: bool, language: Language) -> str:
@@ -177,7 +190,7 @@ def _section(section: Section, console: Console, language: Language) -> None:
         console.print(_figures(section.figures, language))
     for table in section.tables:
         if table.rows:
-            _table(table, console, language)
+            _table(table, console, language, under=None if section.figures else section.label)
     for chart in section.charts:
         _curves(chart, console, language)
     if section.note:

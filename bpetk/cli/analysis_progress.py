@@ -12,7 +12,13 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from bpetk.analysis.documents import Progress as Callback
 from bpetk.cli.units import size_text
 
-_STAGES = {"count": "encoding", "segment": "finding words", "parallel": "parallel text", "read": "reading"}
+_STAGES = {
+    "count": "encoding",
+    "encode": "encoding",
+    "segment": "finding words",
+    "parallel": "parallel text",
+    "read": "reading",
+}
 
 
 @contextmanager

@@ -90,7 +90,7 @@ def compare(
     """
     found, text_names = _sorted(names, models, texts)
     with notes(as_json=output.as_json):
-        tokenizers = _loaded(found, schemes)
+        tokenizers = load_models(found, schemes)
     with (
         open_texts(text_names, separator=separator, whole_files=whole_files, encoding=encoding) as files,
         analysis_progress(as_json=output.as_json) as progress,
@@ -133,16 +133,18 @@ def _sorted(
     return found, rest
 
 
-def _loaded(models: list[str], schemes: tuple[str, ...]) -> dict[str, Tokenizer]:
-    """Load them; schemes go to rank files in order."""
+def load_models(
+    models: list[str], schemes: tuple[str, ...], *, option: str = "--scheme"
+) -> dict[str, Tokenizer]:
+    """Load them; schemes, from an option of this name, go to rank files in order."""
     ranks = [model for model in models if _is_ranks(model)]
     if len(schemes) > 1 and len(schemes) != len(ranks):
         raise click.UsageError(
-            f"--scheme was given {len(schemes)} times, but {len(ranks)} of the models are rank files: give one "
+            f"{option} was given {len(schemes)} times, but {len(ranks)} of the models are rank files: give one "
             "for all of them, or one for each."
         )
     if schemes and not ranks:
-        raise click.UsageError("--scheme is for rank files, and none of the models is one.")
+        raise click.UsageError(f"{option} is for rank files, and none of the models is one.")
     of_ranks = dict(zip(ranks, schemes * len(ranks) if len(schemes) == 1 else schemes, strict=False))
     none: dict[str, Any] = {"file_format": None, "pattern": None, "special": ()}
     names = short_names(models)

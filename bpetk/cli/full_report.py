@@ -12,8 +12,12 @@ from bpetk.analysis.words import SEGMENTERS
 from bpetk.cli.analysis_options import Output, emit, output_options
 from bpetk.cli.analysis_progress import analysis_progress
 from bpetk.cli.analysis_texts import open_texts, text_options
+from bpetk.cli.compare import load_models
 from bpetk.cli.options import FILES, MODEL, THREADS, load_model, loading_options
 from bpetk.cli.progress import notes
+from bpetk.errors import ConfigError
+from bpetk.pretokenizers import SCHEMES
+from bpetk.tokenizer import Tokenizer
 
 _PATH = click.Path(readable=False)
 
@@ -28,6 +32,14 @@ _PATH = click.Path(readable=False)
     metavar="MODEL",
     type=_PATH,
     help="Put this tokenizer beside it too; may be repeated.",
+)
+@click.option(
+    "--compare-scheme",
+    "schemes",
+    multiple=True,
+    type=click.Choice(list(SCHEMES)),
+    metavar="NAME",
+    help="How text is cut, for rank files of --compare: one for all of them, or one for each, in order.",
 )
 @click.option(
     "--parallel",
@@ -52,6 +64,7 @@ def report(
     model: str,
     files: tuple[str, ...],
     others: tuple[str, ...],
+    schemes: tuple[str, ...],
     parallel: tuple[str, str] | None,
     segmenter: str,
     separator: str | None,
@@ -69,11 +82,7 @@ def report(
       bpetk report my-tokenizer zh.txt --compare other/tokenizer.json --html report.html --csv tables
     """
     with notes(as_json=output.as_json):
-        named = dict(zip(short_names([model, *others]), [model, *others], strict=True))
-        tokenizers = {
-            name: load_model(path, **(loading if path == model else dict.fromkeys(loading) | {"special": ()}))
-            for name, path in named.items()
-        }
+        tokenizers = _loaded(model, loading, others, schemes)
         with (
             open_texts(files, separator=separator, whole_files=whole_files, encoding=encoding) as texts,
             analysis_progress(as_json=output.as_json) as progress,
@@ -89,3 +98,18 @@ def report(
                 progress=progress,
             )
     emit(results, output, models=tokenizers)
+
+
+def _loaded(
+    model: str, loading: dict[str, Any], others: tuple[str, ...], schemes: tuple[str, ...]
+) -> dict[str, Tokenizer]:
+    """Load the model and those beside it, by short names that tell all of them apart."""
+    names = short_names([model, *others])
+    if len(set(names)) < len(names):
+        raise click.UsageError("--compare names a model that is there already.")
+    first = load_model(model, **loading)
+    try:
+        rest = load_models(list(others), schemes, option="--compare-scheme").values()
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("--scheme or --pattern", "--compare-scheme")) from error
+    return dict(zip(names, [first, *rest], strict=True))

@@ -15,7 +15,7 @@ import bpetk
 from bpetk.analysis.compression_curve import CompressionCurve, curve, curve_by_training, measure_curve
 from bpetk.analysis.documents import text_files
 from bpetk.cli import main
-from bpetk.errors import ConfigError, CorpusError
+from bpetk.errors import ConfigError, CorpusError, VocabularySizeWarning
 
 ZH, EN = PROJECT / "corpora" / "zh.txt", PROJECT / "corpora" / "en.txt"
 
@@ -153,3 +153,13 @@ def test_command_with_bad_input(tok: bpetk.Tokenizer, tmp_path: Path) -> None:
         assert message in err
     code, _, err = run(ZH, EN)
     assert code == 1 and "zh.txt" in err
+
+
+def test_training_that_ends_early_says_so(tmp_path):
+    (tmp_path / "x.txt").write_text("ab ab ab", encoding="utf-8")
+    with pytest.warns(VocabularySizeWarning):
+        result = curve_by_training(tmp_path / "x.txt", 9000)
+    assert result.inputs["model"].startswith("BPE 2")
+    found = next(finding for finding in result.findings if finding.rule == "fewer-tokens")
+    assert "9,000 were asked for" in found.text.en
+    assert not [f for f in curve_by_training(tmp_path / "x.txt", 257).findings if f.rule == "fewer-tokens"]

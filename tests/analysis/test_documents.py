@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -124,3 +125,13 @@ def test_copies_are_drawn_together():
     sample.add(0, found)
     times = [sample.documents().count(document) for document in set(sample.documents())]
     assert sorted(times)[1:] == [5] * (len(times) - 1)
+
+
+def test_a_line_that_ends_inside_a_character_is_not_the_end_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "x.txt"
+    file.write_bytes("中文\n中".encode()[:-1] + b"\nabc\n")
+    with pytest.raises(InvalidEncodingError, match=r"line 2, byte offset 7.*is damaged there"):
+        list(read_documents(text_files(file)))
+    file.write_bytes("中文\n中".encode()[:-1])
+    with pytest.raises(InvalidEncodingError, match="ends inside a character"):
+        list(read_documents(text_files(file)))

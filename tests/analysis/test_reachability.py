@@ -304,6 +304,37 @@ def test_baichuan2_against_sentencepiece(shared_file):
     assert seen.isdisjoint(never)
 
 
+@pytest.mark.parametrize("model", ["llama2", "gemma3"])
+def test_characters_of_a_json_against_tokenizers(shared_file, shared_corpus, model):
+    path = shared_file(f"tokenizers/{model}/tokenizer.json")
+    hf = pytest.importorskip("tokenizers").Tokenizer.from_file(str(path))
+    tok = Tokenizer.from_file(path)
+    table = TokenTable.of(tok)
+    added = {id: token.special for id, token in hf.get_added_tokens_decoder().items()}
+    assert {id for id, special in added.items() if special} == set(table.ids(Kind.SPECIAL).tolist())
+    for id in table.ids(Kind.NORMAL).tolist():
+        assert table.data[id] == hf.id_to_token(id).replace("\u2581", " ").encode()
+    found = reach(tok, table)
+    of = {reach: np.flatnonzero(found == reach).tolist() for reach in Reach}
+    # Bytes of no text, characters that are in the vocabulary, the blank, and words whose parts go elsewhere.
+    sizes = {reach: len(ids) for reach, ids in of.items() if ids and reach != Reach.PRODUCED}
+    assert sizes == {
+        Reach.NOT_TEXT: 13,
+        Reach.REWRITTEN: 1,
+        Reach.NOT_ASKED: len(of[Reach.NOT_ASKED]),
+        **({Reach.UNUSED: 96} if model == "llama2" else {Reach.UNUSED: 111, Reach.MERGES: 4}),
+    }
+    assert table.data[of[Reach.REWRITTEN][0]] == b" "
+    never = {id for reach in (Reach.MERGES, Reach.REWRITTEN, Reach.UNUSED) for id in of[reach]}
+    texts = [form.format(text) for id in sorted(never) if (text := table.text[id]) for form in AROUND]
+    texts += shared_corpus("zh", 1 << 18).read_text(encoding="utf-8").splitlines()
+    ids = [id for id in random.Random(0).sample(range(table.size), 3000) if table.kinds[id] == Kind.NORMAL]
+    own = [table.text[id] or "" for id in ids]
+    seen = [row.ids for row in hf.encode_batch(texts + own, add_special_tokens=False)]
+    assert never.isdisjoint(id for row in seen for id in row)
+    assert (found[sorted({id for row in seen for id in row})] == Reach.PRODUCED).all()
+
+
 def test_a_trained_tokenizer_wastes_nothing():
     tok = bpetk.train_from_iterator(["the cat sat on the mat 中文字符 12345"] * 3, vocab_size=275)
     names = {Reach(r).name for r in reach(*_with_table(tok))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from pathlib import Path
 
 import click
@@ -84,3 +85,26 @@ def test_a_missing_text_leaves_nothing(folder: Path) -> None:
     result = run("one", "none.txt", "--html", "r.html")
     assert result.exit_code == 1 and "none.txt" in result.stderr
     assert not Path("r.html").exists()
+
+
+def test_models_beside_it(folder: Path) -> None:
+    result = run("one", "zh.txt", "--compare", "one")
+    assert result.exit_code == 2 and "there already" in result.stderr
+    ranks = [b64encode(bytes([byte])).decode() for byte in range(256)]
+    Path("ranks.tiktoken").write_text("".join(f"{token} {i}\n" for i, token in enumerate(ranks)))
+    result = run("one", "zh.txt", "--segmenter", "none", "--compare", "ranks.tiktoken")
+    assert result.exit_code == 2 and "give --compare-scheme" in result.stderr
+    result = run(
+        "one",
+        "zh.txt",
+        "--segmenter",
+        "none",
+        "--json",
+        "--compare",
+        "ranks.tiktoken",
+        "--compare-scheme",
+        "gpt2",
+    )
+    assert list(json.loads(result.stdout)["compare"]["inputs"]["models"]) == ["one", "ranks"]
+    result = run("one", "zh.txt", "--compare", "two", "--compare-scheme", "gpt2")
+    assert result.exit_code == 2 and "--compare-scheme is for rank files" in result.stderr
