@@ -281,7 +281,8 @@ class CharacterPipeline(Pipeline):
 
     def general(self, text: Text, policy: Policy, *, dropout: float = 0.0, seed: int = 0) -> list[int]:
         """Give the ids of a document stage by stage: stretches natively once they are normalized, if that will do."""
-        if self.shape is None or dropout:
+        shape = self.shape
+        if shape is None or dropout:
             return super().general(text, policy, dropout=dropout, seed=seed)
         text = self.to_str(text)
         to_utf8(text)
@@ -292,12 +293,20 @@ class CharacterPipeline(Pipeline):
             if id is not None:
                 out.append(id)
                 continue
-            part = text[start:end] if normalizer is None else normalizer.normalize(text[start:end])
+            part = text[start:end]
+            begins = start == 0
+            if normalizer is not None and not normalizer.unchanged(part.encode()):
+                if begins and shape.first_only:
+                    # Where the normalizer drops what the document begins with, no stretch begins there.
+                    found = normalizer.align(AlignedText(part))
+                    part, begins = found.text, bool(found) and found.span(0, 1)[0] == 0
+                else:
+                    part = normalizer.normalize(part)
             for i, j, id in self.splitter.cut_normalized(part, policy.contents):
                 if id is not None:
                     out.append(id)
                     continue
-                plan = self._normalized_plans[start > 0 or i > 0]
+                plan = self._normalized_plans[not begins or i > 0]
                 ids = self.encoder.encode(part[i:j], plan)
                 if type(ids) is tuple:  # too long without a place to cut
                     return super().general(text, policy)

@@ -127,7 +127,9 @@ class IdDecoder(TokenizerBase):
     @cached_property
     def _skipped(self) -> frozenset[int]:
         """What ``skip_special_tokens`` leaves out; the reference knows them by their text as decoding shows it."""
-        return frozenset(self.special_tokens.values()) - frozenset(self._reshaped)
+        special, reshaped = self.special_tokens, self._reshaped
+        named = frozenset(id for id, text in reshaped.items() if text in special)
+        return frozenset(special.values()) - frozenset(reshaped) | named
 
     def _bytes(self, ids: Iterable[int], skip_special: bool) -> bytes:
         rows = id_row(ids)

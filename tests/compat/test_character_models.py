@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import random
 from functools import cache
@@ -201,6 +202,45 @@ def test_random_models() -> None:
 def test_more_random_models() -> None:
     for seed in range(10_000, 10_700):
         check_random_model(seed, 20)
+
+
+def test_a_blank_in_front_only_where_the_document_begins() -> None:
+    split = {"type": "Metaspace", "replacement": BLANK, "prepend_scheme": "first", "split": True}
+    vocabulary = {text: id for id, text in enumerate(["<unk>", *"abcA ", BLANK, f"{BLANK}a", "ab", "bb"])}
+    model = {"type": "BPE", "vocab": vocabulary, "merges": [[BLANK, "a"], ["a", "b"]], "unk_token": "<unk>"}
+    marks = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": True, "special": False}
+    replace = {"type": "Replace", "pattern": {"String": "a"}}
+    normalizers: list[dict[str, Any]] = [
+        {"type": "Strip", "strip_left": True, "strip_right": False},
+        {"type": "Sequence", "normalizers": [{"type": "Lowercase"}, {"type": "Nmt"}]},
+        {"type": "Prepend", "prepend": "ab"},
+        *({**replace, "content": content} for content in ("", "bb", f"{BLANK}a")),
+    ]
+    for normalizer in normalizers:
+        for added in ([], [{"id": len(vocabulary), "content": "c", **marks}]):
+            file = {"normalizer": normalizer, "pre_tokenizer": split, "model": model, "added_tokens": added}
+            theirs = tokenizers.Tokenizer.from_str(json.dumps(file))
+            ours = Tokenizer(from_tokenizer_json(file))
+            for parts in itertools.product(["", " ", "a", "b", "A", "c", "\x01"], repeat=3):
+                all_equal(ours, theirs, "".join(parts))
+                equal_ids(ours, theirs, ["".join(parts)])
+
+
+def test_what_shows_as_the_text_of_a_special_token_is_left_out() -> None:
+    marks = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": True}
+    file = _file() | {"normalizer": {"type": "Prepend", "prepend": BLANK}}
+    contents = {BLANK * 2: True, BLANK: False, "c": True, f"{BLANK}b": False}  # and whether it is special
+    file["added_tokens"] = [
+        {"id": 4 + n, "content": content, "special": special, **marks}
+        for n, (content, special) in enumerate(contents.items())
+    ]
+    theirs = tokenizers.Tokenizer.from_str(json.dumps(file))
+    ours = Tokenizer(from_tokenizer_json(file))
+    for ids in ([4], [5], [6], [7], [1, 4, 5, 2, 6, 7, 1], [5, 5, 3]):
+        for skip in (False, True):
+            text = ours.decode(ids, skip_special_tokens=skip)
+            assert text == theirs.decode(ids, skip_special_tokens=skip)
+            assert ours.decode_batch([ids], skip_special_tokens=skip) == [text]
 
 
 # --- the compiled map -----------------------------------------------------------------------------------------------
