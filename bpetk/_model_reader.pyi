@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from typing import Final
 
 from typing_extensions import disjoint_base
@@ -33,4 +34,9 @@ class Parts:
     @property
     def others(self) -> list[tuple[str, int]]: ...
 
-def read_bpe(outline: Outline) -> Parts | None: ...
+    # Ids of the texts that were asked for, -1 for none.
+    @property
+    def found(self) -> list[int]: ...
+
+# characters: tokens are texts, and `blob` has their UTF-8; all are PLAIN, and `byte_ids` and `others` are empty.
+def read_bpe(outline: Outline, *, characters: bool = ..., texts: Iterable[bytes] = ...) -> Parts | None: ...

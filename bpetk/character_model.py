@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 from bpetk.errors import UnknownTokenError
@@ -14,6 +15,70 @@ from bpetk.pretokenizers import Scheme
 
 CHARACTERS = Scheme("characters", (), False, "the steps of its tokenizer.json; tokens are characters")
 """The scheme of every such model: how text is cut is said by its file alone."""
+
+
+BLANK = "\u2581"
+"""What stands for a blank in tokens."""
+
+BYTE_TOKENS = tuple(f"<0x{byte:02X}>" for byte in range(256))
+"""Tokens of the bytes of characters that are no tokens."""
+
+
+class PackedVocabulary(Mapping[str, int]):
+    r"""Ids by text as a reader packed them; a dictionary is made when something is asked that the reader was not.
+
+    Parameters
+    ----------
+    blob, offsets
+        UTF-8 of all tokens by id, and where each begins (uint32, one more than ids).
+    flags
+        A byte for each id, 0 if there is no token.
+    found
+        Texts with their ids, -1 for one that is no token.
+
+    Examples
+    --------
+    >>> vocabulary = PackedVocabulary(b"aab", [0, 1, 1, 3], b"\x01\0\x01", {"a": 0, "c": -1})
+    >>> vocabulary.get("c"), len(vocabulary), dict(vocabulary)
+    (None, 2, {'a': 0, 'ab': 2})
+    """
+
+    def __init__(self, blob: bytes, offsets: Sequence[int], flags: bytes, found: Mapping[str, int]) -> None:
+        self.blob = blob
+        self.offsets = offsets
+        self._flags = flags
+        self._found = found
+        self._size = len(flags) - flags.count(0)
+
+    @property
+    def n_ids(self) -> int:
+        """Highest id + 1."""
+        return len(self._flags)
+
+    @cached_property
+    def ids(self) -> dict[str, int]:
+        """All of it, in id order."""
+        blob, offsets = self.blob, self.offsets
+        return {
+            blob[offsets[id] : offsets[id + 1]].decode(): id for id, flag in enumerate(self._flags) if flag
+        }
+
+    def __getitem__(self, text: str) -> int:
+        """Give the id of a text."""
+        id = self._found.get(text)
+        if id is None:
+            return self.ids[text]
+        if id < 0:
+            raise KeyError(text)
+        return id
+
+    def __iter__(self) -> Iterator[str]:
+        """Give the texts, in id order."""
+        return iter(self.ids)
+
+    def __len__(self) -> int:
+        """Return the number of tokens."""
+        return self._size
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -58,7 +123,7 @@ class CharacterModel(BpeModel):
         """Id of the token of each byte, -1 for none; None without byte fallback."""
         if not self.byte_fallback:
             return None
-        return tuple(self.vocabulary.get(f"<0x{byte:02X}>", -1) for byte in range(256))
+        return tuple(self.vocabulary.get(token, -1) for token in BYTE_TOKENS)
 
     @cached_property
     def unk_id(self) -> int | None:
@@ -110,8 +175,21 @@ class CharacterModel(BpeModel):
     @cached_property
     def n_vocab(self) -> int:
         """Highest id + 1; 0 for an empty model."""
-        ids = [*self.vocabulary.values(), *(token.id for token in self.added_tokens)]
-        return max(ids, default=-1) + 1
+        vocabulary, added = self.vocabulary, (token.id for token in self.added_tokens)
+        if isinstance(vocabulary, PackedVocabulary):
+            return max(vocabulary.n_ids, max(added, default=-1) + 1)
+        return max([*vocabulary.values(), *added], default=-1) + 1
+
+    @property
+    def packed_texts(self) -> tuple[bytes, Sequence[int]]:
+        """UTF-8 of the vocabulary by id, one after the other, and where each begins (uint32, one more than ids)."""
+        vocabulary = self.vocabulary
+        if isinstance(vocabulary, PackedVocabulary):
+            return vocabulary.blob, vocabulary.offsets
+        texts = [b""] * (max(vocabulary.values(), default=-1) + 1)
+        for text, id in vocabulary.items():
+            texts[id] = text.encode()
+        return b"".join(texts), array("I", accumulate(map(len, texts), initial=0))
 
     def string_id(self, text: str) -> int | None:
         """Find an entry of the vocabulary by its text."""

@@ -15,18 +15,17 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from bpetk._character_document import Stretches
-from bpetk._character_rules import CharacterRules
+from bpetk._character_rules import CharacterRules, inner_texts
 from bpetk._encode_document import Plan
 from bpetk._encoder import Encoder
 from bpetk.aligned import AlignedText
-from bpetk.character_model import CharacterModel
+from bpetk.character_model import BLANK, CharacterModel
 from bpetk.definition import Definition, Section
 from bpetk.errors import ConfigError, ModelFileError
 from bpetk.pipeline import NO_MEMORY, TOO_LONG, Pipeline, Policy, Run, Text, form_of, matcher, to_utf8
 from bpetk.special_tokens import select_tokens
 from bpetk.splitters import PreTokenizer, pre_tokenizer_from_hf
 
-BLANK = "\u2581"
 _SPACE_MARK: Mapping[str, Any] = {"type": "Replace", "pattern": {"String": " "}, "content": BLANK}
 _PREFIX: Mapping[str, Any] = {"type": "Prepend", "prepend": BLANK}
 _NOTHING = {"type": "Sequence", "pretokenizers": []}
@@ -160,47 +159,30 @@ class CharacterPipeline(Pipeline):
             self.policy(allowed, disallowed)
 
     def _rules(self) -> CharacterRules:
-        model = self.model
-        texts, characters = self._inner_texts()
-        left, right, new = list(model.left), list(model.right), list(model.new)
-        if self.shape is not None and self.shape.splits:
-            # What begins with U+2581 begins a pretoken, so nothing is joined to it from the left.
-            kept = [k for k, id in enumerate(right) if not texts[id].startswith(b" ")]
-            left, right, new = ([part[k] for k in kept] for part in (left, right, new))
+        model, shape = self.model, self.shape
+        if model.decorated:
+            characters = {char: id for _, _, chars in self._decorated for char, id in chars.values()}
+            blob, offsets = b"", memoryview(array("I", bytes(4 * (model.n_vocab + 1))))
+            codes, ids = array("I", map(ord, characters)), array("I", characters.values())
+        else:
+            blob, offsets, codes, ids = inner_texts(*model.packed_texts, model.n_vocab, shape is not None)
         rules = CharacterRules(
-            b"".join(texts),
-            array("I", accumulate(map(len, texts), initial=0)),
-            array("I", map(ord, characters)),
-            array("I", characters.values()),
-            array("I", left),
-            array("I", right),
-            array("I", new),
+            blob,
+            offsets,
+            codes,
+            ids,
+            model.left,
+            model.right,
+            model.new,
             unk_id=model.unk_id,
             fuse_unk=model.fuse_unk,
             byte_ids=model.byte_tokens,
-            fold=self.shape is not None,
+            fold=shape is not None,
+            splits=shape is not None and shape.splits,
         )
         if model.ignore_merges:
-            rules.find_only_whole([id for id in model.strings if texts[id]])
+            rules.find_only_whole([id for id in range(model.n_vocab) if offsets[id] < offsets[id + 1]])
         return rules
-
-    def _inner_texts(self) -> tuple[list[bytes], dict[str, int]]:
-        """Texts of all ids as the encoder meets them, and the ids of the characters."""
-        model, folds = self.model, self.shape is not None
-        if model.decorated:
-            return [b""] * model.n_vocab, {
-                char: id for _, _, chars in self._decorated for char, id in chars.values()
-            }
-        texts = [b""] * model.n_vocab
-        characters = {}
-        for id, text in model.strings.items():
-            if folds and " " in text:
-                continue  # no text has one
-            inner = text.replace(BLANK, " ") if folds else text
-            texts[id] = inner.encode()
-            if len(text) == 1:
-                characters[inner] = id
-        return texts, characters
 
     @cached_property
     def _decorated(self) -> list[tuple[bool, bool, dict[str, tuple[str, int]]]]:

@@ -198,8 +198,12 @@ def _numbers(vocab_size: int, inside: Mapping[str, int], added: Iterable[AddedTo
     return ids
 
 
-def renumbered(vocab: Mapping[str, int], added: Sequence[AddedToken]) -> list[AddedToken]:
+def renumbered(
+    vocab: Mapping[str, int], added: Sequence[AddedToken], *, size: int | None = None
+) -> list[AddedToken]:
     """Give added tokens the ids that the reference gives them, whatever the file says.
+
+    ``vocab`` and ``size`` are as in `check_added_ids`.
 
     Raises
     ------
@@ -211,9 +215,11 @@ def renumbered(vocab: Mapping[str, int], added: Sequence[AddedToken]) -> list[Ad
     >>> [token.id for token in renumbered({"a": 0, "<s>": 1}, [AddedToken("<s>", 5), AddedToken("<e>", 1)])]
     [1, 2]
     """
-    ids = _numbers(len(vocab), vocab, added)
-    tokens = [replace(token, id=ids[token.content]) for token in added]
-    check_added_ids(vocab, tokens)
+    ids = _numbers(len(vocab) if size is None else size, vocab, added)
+    tokens = [
+        token if token.id == ids[token.content] else replace(token, id=ids[token.content]) for token in added
+    ]
+    check_added_ids(vocab, tokens, size=size)
     return tokens
 
 

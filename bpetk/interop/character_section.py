@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from bpetk.character_model import CHARACTERS, CharacterModel
+from bpetk._json_outline import Outline
+from bpetk._model_reader import PART, read_bpe
+from bpetk.character_model import BLANK, BYTE_TOKENS, CHARACTERS, CharacterModel, PackedVocabulary
 from bpetk.interop.bpe_section import read_dropout, read_merges, read_vocab, renumbered
 from bpetk.interop.json_fields import quoted, read_flag, read_string, refuse
 from bpetk.special_tokens import AddedToken
@@ -32,42 +34,101 @@ def read_characters(fields: Mapping[str, Any], added: Sequence[AddedToken]) -> C
     ModelFileError
         If a field is malformed or holds a setting that cannot be reproduced exactly.
     """
-    flags = {name: _flag(fields, name) for name in ("byte_fallback", "fuse_unk", "ignore_merges")}
+    settings = _read_settings(fields)
+    vocab = read_vocab(fields.get("vocab"))
+    added = renumbered(vocab, added)
+    pairs, left, right, new = read_merges(fields.get("merges"), vocab, len(settings.prefix))
+    model = _model(fields, settings, vocab, added, (left, right, new))
+    _check_parts(model, pairs)
+    return model
+
+
+def read_packed_characters(
+    outline: Outline, fields: Mapping[str, Any], added: Sequence[AddedToken]
+) -> CharacterModel | None:
+    """Read the ``model`` object natively, or return None if it is not surely a plain one.
+
+    Parameters
+    ----------
+    outline
+        The file.
+    fields, added
+        As in `read_characters`; ``vocab`` and ``merges`` are not looked at.
+    """
+    settings = _read_settings(fields)
+    unk = fields.get("unk_token")
+    if settings.prefix or settings.suffix or not (unk is None or isinstance(unk, str)):
+        return None
+    asked = list(dict.fromkeys([*(token.content for token in added), BLANK, *BYTE_TOKENS, unk or ""]))
+    parts = read_bpe(outline, characters=True, texts=[text.encode() for text in asked])
+    if parts is None:
+        return None
+    found = dict(zip(asked, parts.found, strict=True))
+    vocab = PackedVocabulary(parts.blob, parts.offsets, parts.flags, found)
+    apart = [found[unk or ""], *(found[token] for token in BYTE_TOKENS if settings.byte_fallback)]
+    # Merges of these are refused by name, and so are ids that two tokens have.
+    if any(id >= 0 and parts.flags[id] & PART for id in apart):
+        return None
+    inside = {token.content: found[token.content] for token in added if found[token.content] >= 0}
+    tokens = renumbered(inside, added, size=len(vocab))
+    if any(
+        token.content not in inside and parts.flags[token.id : token.id + 1].strip(b"\0") for token in tokens
+    ):
+        return None
+    return _model(fields, settings, vocab, tokens, (parts.left, parts.right, parts.new))
+
+
+class _Settings(NamedTuple):
+    byte_fallback: bool
+    fuse_unk: bool
+    ignore_merges: bool
+    prefix: str
+    suffix: str
+
+
+def _read_settings(fields: Mapping[str, Any]) -> _Settings:
+    """Check the fields that are not lists."""
+    byte_fallback, fuse_unk, ignore_merges = (
+        _flag(fields, name) for name in ("byte_fallback", "fuse_unk", "ignore_merges")
+    )
     read_dropout(fields)
     prefix, suffix = (
         "" if fields.get(name) is None else read_string(fields[name], f"model.{name}")
         for name in ("continuing_subword_prefix", "end_of_word_suffix")
     )
-    if (prefix or suffix) and flags["byte_fallback"]:
+    if (prefix or suffix) and byte_fallback:
         name = "continuing_subword_prefix" if prefix else "end_of_word_suffix"
         refuse(f"model.{name}", "is not supported together with byte_fallback")
-    if (prefix or suffix) and flags["ignore_merges"]:
+    if (prefix or suffix) and ignore_merges:
         refuse(
             "model.ignore_merges", "true is not supported together with a prefix or a suffix of characters"
         )
     if not prefix.isascii():
         refuse("model.continuing_subword_prefix", f"{quoted(prefix)}: only ASCII is supported")
-    vocab = read_vocab(fields.get("vocab"))
-    added = renumbered(vocab, added)
-    pairs, left, right, new = read_merges(fields.get("merges"), vocab, len(prefix))
-    model = CharacterModel(
+    return _Settings(byte_fallback, fuse_unk, ignore_merges, prefix, suffix)
+
+
+def _model(
+    fields: Mapping[str, Any],
+    settings: _Settings,
+    vocab: Mapping[str, int],
+    added: Sequence[AddedToken],
+    merges: tuple[Sequence[int], Sequence[int], Sequence[int]],
+) -> CharacterModel:
+    return CharacterModel(
         CHARACTERS,
         tuple(token.content for token in added if token.content in vocab),
         [-1] * 256,
-        left,
-        right,
-        new,
+        *merges,
         added_tokens=tuple(added),
-        ignore_merges=flags["ignore_merges"],
-        end_of_word_suffix=suffix or None,
-        unk_token=_unk(fields.get("unk_token"), vocab, flags["byte_fallback"]),
-        fuse_unk=flags["fuse_unk"],
+        ignore_merges=settings.ignore_merges,
+        end_of_word_suffix=settings.suffix or None,
+        unk_token=_unk(fields.get("unk_token"), vocab, settings.byte_fallback),
+        fuse_unk=settings.fuse_unk,
         vocabulary=vocab,
-        byte_fallback=flags["byte_fallback"],
-        continuing_subword_prefix=prefix or None,
+        byte_fallback=settings.byte_fallback,
+        continuing_subword_prefix=settings.prefix or None,
     )
-    _check_parts(model, pairs)
-    return model
 
 
 def write_characters(model: CharacterModel, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,7 +168,7 @@ def _unk(value: Any, vocab: Mapping[str, int], byte_fallback: bool) -> str | Non
     unk = read_string(value, "model.unk_token")
     if unk in vocab:
         return unk
-    if not byte_fallback or any(f"<0x{byte:02X}>" not in vocab for byte in range(256)):
+    if not byte_fallback or any(token not in vocab for token in BYTE_TOKENS):
         refuse(
             "model.unk_token",
             f"{quoted(unk)} is not in model.vocab, but needed: most characters have no token",
@@ -119,7 +180,7 @@ def _check_parts(model: CharacterModel, pairs: Sequence[tuple[str, str]]) -> Non
     """Refuse merges of what stands for characters that are no tokens: in the encoder nothing is joined to these."""
     apart = {} if model.unk_token is None else {model.unk_token: "the unknown token"}
     if model.byte_fallback:
-        apart |= {f"<0x{byte:02X}>": "the token of a byte" for byte in range(256)}
+        apart |= dict.fromkeys(BYTE_TOKENS, "the token of a byte")
     for i, pair in enumerate(pairs):
         for part in pair:
             if part in apart:

@@ -11,13 +11,15 @@ from bisect import bisect_right
 from typing import Any
 
 from bpetk._added_tokens import Matcher
-from bpetk._json_outline import split_file
+from bpetk._json_outline import Outline, split_file
 from bpetk._model_reader import EXPLAINED, PART, TOKEN, Parts
 from bpetk._model_reader import read_bpe as read_natively
 from bpetk.alphabet import from_byte_level, is_byte_level
+from bpetk.character_model import CharacterModel
 from bpetk.definition import Definition
 from bpetk.errors import ModelFileError
 from bpetk.interop.bpe_section import BpeParts, check_added_ids, read_settings, read_unk
+from bpetk.interop.character_section import read_packed_characters
 from bpetk.interop.huggingface import assemble, has_byte_level
 from bpetk.special_tokens import AddedToken
 
@@ -52,7 +54,9 @@ def read_fast(data: bytes) -> Definition | None:
             or fields.get("end_of_word_suffix")
         ):
             return None
-        parts = read_natively(outline) if has_byte_level(small.get("pre_tokenizer")) else None
+        if not has_byte_level(small.get("pre_tokenizer")):
+            return assemble(small, fields, _no_bytes, lambda added: _characters(outline, fields, added))
+        parts = read_natively(outline)
         if parts is None:
             return None
         definition = assemble(small, fields, lambda added: _bpe_parts(parts, fields, added))
@@ -60,6 +64,17 @@ def read_fast(data: bytes) -> Definition | None:
         return None
     definition.model.keep_packed(parts.blob, parts.offsets, parts.flags)
     return definition
+
+
+def _no_bytes(added: list[AddedToken]) -> BpeParts:
+    raise _NotSure
+
+
+def _characters(outline: Outline, fields: dict[str, Any], added: list[AddedToken]) -> CharacterModel:
+    model = read_packed_characters(outline, fields, added)
+    if model is None:
+        raise _NotSure
+    return model
 
 
 def _bpe_parts(parts: Parts, fields: dict[str, Any], added: list[AddedToken]) -> BpeParts:

@@ -124,7 +124,10 @@ def from_tokenizer_json(data: Any) -> Definition:
 
 
 def assemble(
-    data: Mapping[str, Any], fields: Mapping[str, Any], read: Callable[[list[AddedToken]], BpeParts]
+    data: Mapping[str, Any],
+    fields: Mapping[str, Any],
+    read: Callable[[list[AddedToken]], BpeParts],
+    read_other: Callable[[list[AddedToken]], CharacterModel] | None = None,
 ) -> Definition:
     """Make the definition of the parts of a ``tokenizer.json``.
 
@@ -136,6 +139,8 @@ def assemble(
         The ``model`` object; its ``vocab`` and ``merges`` are not looked at.
     read
         Gives vocabulary and merges, knowing the added tokens in their order.
+    read_other
+        Gives the model if tokens are characters; by default it is read from ``fields``.
 
     Raises
     ------
@@ -148,7 +153,8 @@ def assemble(
     characters = _check_kind(fields, data.get("pre_tokenizer"))
     sections = {name: read_stage(name, data.get(name)) for name in _STAGES}
     added = read_added_tokens(data.get("added_tokens", []))
-    parts = read_characters(fields, added) if characters else read(added)
+    read_other = read_other or (lambda added: read_characters(fields, added))
+    parts = read_other(added) if characters else read(added)
     config: dict[str, Any] = {
         name: None if stage is None else stage.config for name, stage in sections.items()
     }

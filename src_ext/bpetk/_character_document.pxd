@@ -13,5 +13,7 @@ cdef class Stretches:
     cdef bint first_only        # and only where the document begins
     cdef bint fuse              # of unknown tokens in a row one is left
 
+# Appends a whole document, which may be empty, to those that `encode_added` of _sp_document encodes together.
+cdef bint add_characters(Worker* w, Stretches how, const uint8_t* s, size_t n) noexcept nogil
 # Appends the ids of well-formed text, not empty, and returns a Failure; first: the document begins with it.
 cdef int encode_characters(Worker* w, Stretches how, const uint8_t* s, size_t n, bint first) noexcept nogil

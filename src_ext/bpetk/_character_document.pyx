@@ -28,6 +28,25 @@ cdef inline bint begins_blank(const uint8_t* s, size_t n) noexcept nogil:
     return s[0] == c" " or (n >= 3 and s[0] == 0xE2 and s[1] == 0x96 and s[2] == 0x81)
 
 
+cdef inline void put_stretch(Worker* w, Stretches how, const uint8_t* s, size_t n, bint first) noexcept nogil:
+    """Append a stretch to w.normal, which has room for it."""
+    cdef size_t begin = w.normal.size
+    if how.prefix and (first or not how.first_only) and not (how.unless_there and begins_blank(s, n)):
+        w.normal.data[begin] = c" "
+        w.normal.size += 1
+    memcpy(w.normal.data + w.normal.size, s, n)
+    w.normal.size += n
+    text_fold(&w.normal, begin)
+
+
+cdef bint add_characters(Worker* w, Stretches how, const uint8_t* s, size_t n) noexcept nogil:
+    if not text_reserve(&w.normal, n + 1):
+        return False
+    if n:
+        put_stretch(w, how, s, n, True)
+    return True
+
+
 cdef int encode_characters(Worker* w, Stretches how, const uint8_t* s, size_t n, bint first) noexcept nogil:
     cdef size_t before = w.n_out
     cdef int failure
@@ -37,12 +56,7 @@ cdef int encode_characters(Worker* w, Stretches how, const uint8_t* s, size_t n,
         return NO_MEMORY
     memset(w.normal.data, 0, FRONT)
     w.normal.size = FRONT
-    if how.prefix and (first or not how.first_only) and not (how.unless_there and begins_blank(s, n)):
-        w.normal.data[FRONT] = c" "
-        w.normal.size += 1
-    memcpy(w.normal.data + w.normal.size, s, n)
-    w.normal.size += n
-    text_fold(&w.normal, FRONT)
+    put_stretch(w, how, s, n, first)
     memset(w.normal.data + w.normal.size, 0, kCutRead)
     if how.fuse:
         w.count_only = False    # how many are left can be seen from the ids only

@@ -15,13 +15,15 @@ A character that is no token is joined to nothing: its bytes, or the unknown tok
 Reference twin: bpetk/reference/character_encode.py."""
 
 import os
+from array import array
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memchr, memset
 from libcpp.vector cimport vector
 
 from bpetk._encode_rules cimport BITMAP_BITS, NO_ID, Rules
-from bpetk._native cimport kFirstMultiplier, pair_insert, utf8_first_error
+from bpetk._native cimport kFirstMultiplier, pair_insert, utf8_decode, utf8_first_error
 
 cdef enum:
     MOST_SYMBOLS = 2097151      # 2^21 - 1: a pair and its rank share 64 bits
@@ -50,13 +52,13 @@ cdef class CharacterRules(PieceRules):
     blob, offsets: texts of all ids as the encoder meets them, uint32 offsets [n_ids + 1]; empty for those that no text
     has. codes, ids: uint32, the characters that are tokens. left, right, new: uint32 by rank; no pair twice. byte_ids:
     what the bytes of other characters become, -1 for none, or None: only the unknown token stands for them, or nothing.
-    fold: texts have blanks instead of U+2581, and so has what is encoded.
+    fold: texts have blanks instead of U+2581, and so has what is encoded. splits: text is cut before each blank.
     """
 
     def __init__(
         self, blob, offsets, const uint32_t[::1] codes, const uint32_t[::1] ids, const uint32_t[::1] left,
         const uint32_t[::1] right, const uint32_t[::1] new, *, unk_id=None, bint fuse_unk=False, byte_ids=None,
-        bint fold=False,
+        bint fold=False, bint splits=False,
     ):
         cdef Rules* r = &self.rules
         cdef const uint8_t[::1] bytes_view
@@ -89,6 +91,7 @@ cdef class CharacterRules(PieceRules):
         for k in range(256):
             r.byte_id[k] = r.last_id[k] = self._checked(byte_ids[k]) if r.byte_fallback else <uint32_t>NO_ID
         self._lay_out_characters(codes, ids)
+        self.splits = splits
         self._join(left, right, new)
         self._mark_joints(left, right)
 
@@ -135,6 +138,8 @@ cdef class CharacterRules(PieceRules):
             fits = True
             memset(r.pairs.slots, 0xFF, <size_t>r.pairs.buckets * 64)
             for rank in range(r.n_rules):
+                if self._apart(right[rank]):
+                    continue
                 if not pair_insert(r.pairs, left[rank], right[rank], rank):
                     fits = False
                     break
@@ -142,6 +147,11 @@ cdef class CharacterRules(PieceRules):
                 # A list of merges that was made to collide; it cannot foresee this one.
                 r.pairs.multiplier = <uint64_t>int.from_bytes(os.urandom(8), "little") | 1
         return 0
+
+    cdef bint _apart(self, uint32_t right) noexcept nogil:
+        """Whether nothing is joined to a token from the left, because it begins a pretoken."""
+        cdef Rules* r = &self.rules
+        return self.splits and r.offsets[right] < r.offsets[right + 1] and r.blob[r.offsets[right]] == c" "
 
     cdef int _mark_joints(self, const uint32_t[::1] left, const uint32_t[::1] right) except -1:
         """Mark the bigrams of characters at the joints of rules."""
@@ -152,7 +162,7 @@ cdef class CharacterRules(PieceRules):
         r.before_blanks = True
         for rank in range(r.n_rules):
             end, at = r.offsets[left[rank] + 1], r.offsets[right[rank]]
-            if end == r.offsets[left[rank]] or at == r.offsets[right[rank] + 1]:
+            if end == r.offsets[left[rank]] or at == r.offsets[right[rank] + 1] or self._apart(right[rank]):
                 continue        # a part that no text has
             before = end - 1
             while t[before] & 0xC0 == 0x80:
@@ -167,3 +177,47 @@ cdef class CharacterRules(PieceRules):
     def parts(self, id):
         """None: a token may be made of several pairs."""
         return None
+
+
+def inner_texts(blob, const uint32_t[::1] offsets, uint32_t n_ids, bint fold):
+    """Texts of the ids below n_ids as the encoder meets them, and the characters among them.
+
+    blob, offsets: UTF-8 of the vocabulary by id, uint32 offsets. fold: U+2581 becomes a blank, and a text that has a
+    blank already stands for nothing. Returns blob, offsets, code points and their ids."""
+    cdef const uint8_t[::1] bytes_view
+    cdef const uint8_t* t = NULL
+    cdef size_t n = len(blob), i, end, used = 0
+    cdef uint32_t id, code = 0, known = <uint32_t>(offsets.shape[0] - 1)
+    cdef bytes out = PyBytes_FromStringAndSize(NULL, n), out_offsets = PyBytes_FromStringAndSize(NULL, 4 * (n_ids + 1))
+    cdef uint8_t* to = <uint8_t*>PyBytes_AS_STRING(out)
+    cdef uint32_t* to_offsets = <uint32_t*>PyBytes_AS_STRING(out_offsets)
+    cdef vector[uint32_t] codes, ids
+    if n:
+        bytes_view = blob
+        t = &bytes_view[0]
+    if utf8_first_error(blob, n) != n:
+        raise ValueError("texts are not UTF-8")
+    for id in range(n_ids):
+        to_offsets[id] = <uint32_t>used
+        if id >= known or offsets[id] == offsets[id + 1]:
+            continue
+        i, end = offsets[id], offsets[id + 1]
+        if i > end or end > n:
+            raise ValueError("offsets do not fit the texts")
+        if fold and memchr(t + i, c" ", end - i) != NULL:
+            continue
+        while i < end:
+            if fold and end - i >= 3 and t[i] == 0xE2 and t[i + 1] == 0x96 and t[i + 2] == 0x81:
+                to[used] = c" "
+                i += 3
+            else:
+                to[used] = t[i]
+                i += 1
+            used += 1
+        i = to_offsets[id]
+        if char_length(to[i]) == used - i:
+            utf8_decode(to + i, used - i, &code)
+            codes.push_back(code)
+            ids.push_back(id)
+    to_offsets[n_ids] = <uint32_t>used
+    return out[:used], memoryview(out_offsets).cast("I"), array("I", codes), array("I", ids)

@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memchr, memcpy
 
 from bpetk._added_tokens cimport Matcher
-from bpetk._character_document cimport Stretches, encode_characters
+from bpetk._character_document cimport Stretches, add_characters, encode_characters
 from bpetk._encode_state cimport (
     FINE, FORBIDDEN, INVALID_UTF8, MARKS, NEEDS_GENERAL, NO_MEMORY, SURROGATE, Worker,
 )
@@ -255,6 +255,22 @@ cdef size_t join_sentences(Worker* w, Sentences how, const Text* texts, size_t n
     return k
 
 
+cdef size_t join_stretches(Worker* w, Plan plan, const Text* texts, size_t n, size_t* ends) noexcept nogil:
+    """Put short documents that are ordinary text one behind the other; returns how many."""
+    cdef size_t k = 0, size = 0
+    cdef const uint8_t* s = NULL
+    if not begin_sentences(w):
+        return 0
+    while k < n and k < MARKS and w.normal.size + utf8_room(texts[k]) <= JOINED:
+        if as_utf8(w, texts[k], &s, &size) or (size and not plain(plan, s, size)):
+            break
+        if not add_characters(w, plan.stretches, s, size):
+            break
+        ends[k] = w.normal.size
+        k += 1
+    return k
+
+
 cdef void encode_documents(
     Worker* w, Plan plan, const Text* texts, size_t n, int scheme, int64_t* counts
 ) noexcept nogil:
@@ -263,6 +279,7 @@ cdef void encode_documents(
     cdef Line lines[MARKS]
     cdef size_t ends[MARKS]
     cdef bint sentences = plan.has_sentences and not plan.sentences.fuse and n > 1
+    cdef bint stretches = plan.has_stretches and not plan.stretches.fuse and not plan.general and n > 1
     cdef size_t i = 0, j, k, used = 0, n_out, n_counted
     cdef bint failed
     cdef bint joinable = not plan.general and scheme >= 0 and scheme != SCHEME_WHITESPACE and \
@@ -273,6 +290,9 @@ cdef void encode_documents(
         if sentences:
             k = join_sentences(w, plan.sentences, texts + i, n - i, ends)
             failed = k < 2 or encode_added(w, plan.sentences, ends, k, counts + i)
+        elif stretches:
+            k = join_stretches(w, plan, texts + i, n - i, ends)
+            failed = k < 2 or encode_added(w, plan.stretches.plain, ends, k, counts + i)
         else:
             k = join(w, texts + i, n - i, lines, MARKS, &used) if joinable and w.text_room >= JOINED + 64 else 0
             failed = k < 2 or not plain(plan, w.text, used) or \

@@ -1,4 +1,4 @@
-"""Byte-level BPE vocabulary and merges of a tokenizer.json as flat arrays of ids.
+"""BPE vocabulary and merges of a tokenizer.json as flat arrays of ids.
 
 Only what is surely right is accepted; for everything else the answer is None, and the caller's reader in Python gives
 the exact meaning or the error. Hashes have a fixed seed: a file made to collide ends as None too.
@@ -12,9 +12,9 @@ from libc.string cimport memcmp, memcpy, memset
 
 from bpetk._json_outline cimport LARGEST_ID, Entry, Outline, Source, Span, text_of
 from bpetk._native cimport (
-    Key, hash_bytes, hash_key, kShortKey, mem_alloc, mem_free, prefetch_read, prefetch_write, short_key,
-    short_key_exact, utf8_first_error,
+    Key, hash_bytes, hash_key, kShortKey, mem_alloc, mem_free, prefetch_read, prefetch_write, utf8_first_error,
 )
+from bpetk._text_keys cimport Text, asked, is_text, keyed, long_mark, long_span
 
 cdef enum:
     MOST_PROBES = 256           # at a load of one half random hashes need about 80 for two million strings
@@ -28,7 +28,6 @@ cdef enum:
     IS_PART = 8
 
 cdef uint64_t ID_MASK = LARGEST_ID + 1
-cdef uint64_t LONG_MARK = <uint64_t>0xFF << 56
 cdef uint64_t ONES = 0x0101010101010101
 
 TOKEN, PLAIN, EXPLAINED, PART = IS_TOKEN, IS_PLAIN, IS_EXPLAINED, IS_PART
@@ -57,10 +56,11 @@ cdef struct Tables:
     uint32_t longest        # text
     uint64_t room           # of all texts
     uint64_t n_rules
+    bint characters         # tokens are texts, not bytes
     # One block of memory, so that it gets huge pages:
     uint64_t* slots         # open addressing: 43 bits of the hash above id + 1, 0 if empty
     uint64_t mask
-    Key* keys               # by id, hi == 0: no such id. Longer than 15 bytes: hash in hi, the Span in lo
+    Key* keys               # by id, hi == 0: no such id
     uint32_t* last_rule     # by result: its last rule + 1
     uint32_t* rule_before   # by rule: the one before it with the same result, + 1
     uint8_t* scratch        # the longest text
@@ -76,44 +76,6 @@ cdef struct Tables:
     uint64_t dropped        # rules
     int64_t[256] byte_ids
 
-cdef struct Text:
-    const uint8_t* p
-    uint32_t size
-    Key key
-    uint64_t hash
-
-
-cdef inline Text keyed(const Source* f, Span span) noexcept nogil:
-    """A text with its key; not of an empty one."""
-    cdef Text out
-    out.p = text_of(f, span)
-    out.size = span.size
-    if span.size <= kShortKey:
-        # SAFETY: 16 bytes are readable from any text in the arena, and from one that ends 16 before the file's end.
-        if span.at >= f.n or span.at + 16 <= f.n:
-            out.key = short_key(out.p, span.size)
-        else:
-            out.key = short_key_exact(out.p, span.size)
-        out.hash = hash_key(out.key)
-    else:
-        out.hash = hash_bytes(out.p, span.size)
-        out.key.lo = <uint64_t>span.at << 32 | span.size
-        out.key.hi = LONG_MARK | out.hash >> 8
-    return out
-
-
-cdef inline Span long_span(Key key) noexcept nogil:
-    cdef Span span
-    span.at = <uint32_t>(key.lo >> 32)
-    span.size = <uint32_t>key.lo
-    return span
-
-
-cdef inline bint is_text(const Tables* t, Key known, const Text* text) noexcept nogil:
-    if known.hi != text.key.hi or known.hi < LONG_MARK:
-        return known.hi == text.key.hi and known.lo == text.key.lo
-    return <uint32_t>known.lo == text.size and memcmp(text_of(t.f, long_span(known)), text.p, text.size) == 0
-
 
 cdef inline uint32_t find(const Tables* t, const Text* text) noexcept nogil:
     cdef uint64_t i = text.hash & t.mask, slot
@@ -125,7 +87,7 @@ cdef inline uint32_t find(const Tables* t, const Text* text) noexcept nogil:
             return NO_ID
         if not (slot ^ text.hash) & ~ID_MASK:
             id = <uint32_t>(slot & ID_MASK) - 1
-            if is_text(t, t.keys[id], text):
+            if is_text(t.f, t.keys[id], text):
                 return id
         i = (i + 1) & t.mask
     return NO_ID
@@ -141,7 +103,7 @@ cdef inline bint add(Tables* t, const Text* text, uint32_t id) noexcept nogil:
             t.slots[i] = (text.hash & ~ID_MASK) | (id + 1)
             t.keys[id] = text.key
             return True
-        if not (slot ^ text.hash) & ~ID_MASK and is_text(t, t.keys[<uint32_t>(slot & ID_MASK) - 1], text):
+        if not (slot ^ text.hash) & ~ID_MASK and is_text(t.f, t.keys[<uint32_t>(slot & ID_MASK) - 1], text):
             return False
         i = (i + 1) & t.mask
     return False
@@ -156,7 +118,7 @@ cdef inline uint32_t ascii_bytes(const Text* text, uint8_t* out) noexcept nogil:
     """Bytes of a short text of one character and printable ASCII, or of the latter only; 0 if it is another.
 
     SAFETY: writes 17 bytes."""
-    cdef uint64_t low = text.key.lo, high = text.key.hi & ~LONG_MARK
+    cdef uint64_t low = text.key.lo, high = text.key.hi & ~long_mark()
     cdef uint32_t size = text.size, more = 0, c = low & 0xFF
     if c >= 0x80:
         c = (c & 0x1F) << 6 | (low >> 8 & 0x3F)
@@ -202,9 +164,9 @@ cdef uint32_t byte_level(const uint8_t* p, uint32_t size, uint8_t* out) noexcept
 cdef inline bint add_bytes(Tables* t, const Text* text, uint32_t id) noexcept nogil:
     """Append the bytes that the token stands for; False if the text is not UTF-8."""
     cdef uint8_t* out = t.blob + t.used
-    cdef uint32_t n = ascii_bytes(text, out) if text.size <= kShortKey else 0
+    cdef uint32_t n = ascii_bytes(text, out) if text.size <= kShortKey and not t.characters else 0
     t.flags[id] = IS_TOKEN
-    if n == 0:
+    if n == 0 and not t.characters:
         n = byte_level(text.p, text.size, out)
     if n == 0:
         if utf8_first_error(text.p, text.size) != text.size:
@@ -243,7 +205,7 @@ cdef bint read_vocab(Tables* t) noexcept nogil:
 cdef inline Key joined_key(Key a, uint32_t n, Key b) noexcept nogil:
     """Key of a string of n bytes with another behind it, both together at most 15 bytes long."""
     cdef Key out
-    cdef uint64_t size = (a.hi >> 56) + (b.hi >> 56), low = b.lo, high = b.hi & ~LONG_MARK
+    cdef uint64_t size = (a.hi >> 56) + (b.hi >> 56), low = b.lo, high = b.hi & ~long_mark()
     cdef uint32_t shift = 8 * (n & 7)
     if shift:
         high = high << shift | low >> (64 - shift)
@@ -253,7 +215,7 @@ cdef inline Key joined_key(Key a, uint32_t n, Key b) noexcept nogil:
         out.hi = high
     else:
         out.lo = a.lo
-        out.hi = (a.hi & ~LONG_MARK) | low
+        out.hi = (a.hi & ~long_mark()) | low
     out.hi |= size << 56
     return out
 
@@ -271,7 +233,7 @@ cdef inline uint32_t find_joined(Tables* t, const Text* a, const Text* b, uint32
     if text.size <= kShortKey:
         text.key = joined_key(a.key, a.size, b.key)
         for _k in range(2):
-            if is_text(t, t.keys[id], &text):
+            if is_text(t.f, t.keys[id], &text):
                 return id
             id = last
         text.hash = hash_key(text.key)
@@ -279,7 +241,7 @@ cdef inline uint32_t find_joined(Tables* t, const Text* a, const Text* b, uint32
     for _k in range(2):
         known = long_span(t.keys[id])
         if (
-            t.keys[id].hi >= LONG_MARK and known.size == text.size
+            t.keys[id].hi >= long_mark() and known.size == text.size
             and memcmp(text_of(t.f, known), a.p, a.size) == 0
             and memcmp(text_of(t.f, known) + a.size, b.p, b.size) == 0
         ):
@@ -288,7 +250,7 @@ cdef inline uint32_t find_joined(Tables* t, const Text* a, const Text* b, uint32
     memcpy(t.scratch, a.p, a.size)
     memcpy(t.scratch + a.size, b.p, b.size)
     text.hash = hash_bytes(t.scratch, text.size)
-    text.key.hi = LONG_MARK | text.hash >> 8
+    text.key.hi = long_mark() | text.hash >> 8
     return find(t, &text)
 
 
@@ -418,7 +380,7 @@ cdef list unexplained(const Tables* t):
         if t.flags[id] & (IS_TOKEN | IS_EXPLAINED) != IS_TOKEN:
             continue
         key = t.keys[id]
-        if key.hi < LONG_MARK:
+        if key.hi < long_mark():
             text = PyUnicode_DecodeUTF8(<const char*>&key, key.hi >> 56, NULL)
         else:
             text = PyUnicode_DecodeUTF8(<const char*>text_of(t.f, long_span(key)), long_span(key).size, NULL)
@@ -439,9 +401,24 @@ cdef class Parts:
     cdef readonly object right
     cdef readonly object new
     cdef readonly list others       # (text, id) of the tokens that are neither a byte nor the result of a merge
+    cdef readonly list found        # ids of the texts that were asked for, -1 for none
 
 
-cdef Parts gather(Tables* t, bint ascending):
+cdef list look_up(const Tables* t, list texts):
+    cdef list out = []
+    cdef bytes data
+    cdef Text text
+    cdef uint32_t id
+    for data in texts:
+        id = NO_ID
+        if data:
+            text = asked(<const uint8_t*>PyBytes_AS_STRING(data), <uint32_t>len(data))
+            id = find(t, &text)
+        out.append(-1 if id == NO_ID else <int64_t>id)
+    return out
+
+
+cdef Parts gather(Tables* t, bint ascending, list texts):
     cdef Parts out = Parts.__new__(Parts)
     cdef bytes left, right, new, offsets
     cdef bint good
@@ -470,12 +447,15 @@ cdef Parts gather(Tables* t, bint ascending):
     out.left = memoryview(left)[: 4 * t.n_rules].cast("I")
     out.right = memoryview(right)[: 4 * t.n_rules].cast("I")
     out.new = memoryview(new)[: 4 * t.n_rules].cast("I")
-    out.others = unexplained(t)
+    out.others = [] if t.characters else unexplained(t)
+    out.found = look_up(t, texts)
     return out
 
 
-def read_bpe(Outline outline not None):
-    """Read "vocab" and "merges" of a byte-level BPE model; None if they are odd in any way."""
+def read_bpe(Outline outline not None, *, bint characters=False, texts=()):
+    """Read "vocab" and "merges" of a BPE model, byte-level or over characters; None if they are odd in any way.
+
+    texts: UTF-8 of texts to look up in the vocabulary."""
     cdef Tables t
     cdef void* block
     cdef uint64_t size
@@ -483,6 +463,7 @@ def read_bpe(Outline outline not None):
     if not outline.source.has_vocab or not outline.source.has_merges:
         return None
     memset(&t, 0, sizeof(t))
+    t.characters = characters
     ascending = measure(&t, &outline.source)
     size = place_tables(&t, 0, ascending)
     block = mem_alloc(size)
@@ -490,6 +471,6 @@ def read_bpe(Outline outline not None):
         raise MemoryError("no memory for the tables of a vocabulary")
     try:
         place_tables(&t, <uint64_t>block, ascending)
-        return gather(&t, ascending)
+        return gather(&t, ascending, list(texts))
     finally:
         mem_free(block, size)

@@ -243,7 +243,14 @@ def test_every_byte_level_file_has_its_model() -> None:
     assert not files & same
 
 
-READ = ("byte-level", "SentencePiece BPE, model", "test", "text")
+READ = (
+    "byte-level",
+    "SentencePiece BPE, model",
+    "SentencePiece BPE, tokenizer.json",
+    "character BPE",
+    "test",
+    "text",
+)
 OTHER = [path for path, kind in model_zoo.KINDS.items() if not kind.startswith(READ)]
 
 

@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 import pytest
 
 from bpetk._character_document import Stretches
-from bpetk._character_rules import CharacterRules
+from bpetk._character_rules import CharacterRules, inner_texts
 from bpetk._encode_document import Plan
 from bpetk._encoder import Encoder
 from bpetk.reference import character_encode as twin
@@ -143,3 +143,51 @@ def test_refused(change: dict[str, object], message: str) -> None:
     }
     with pytest.raises(ValueError, match=message):
         CharacterRules(**(parts | change))  # type: ignore[arg-type]
+
+
+def test_texts_as_the_encoder_meets_them() -> None:
+    for seed in range(300):
+        rng = random.Random(seed)
+        chars = "ab \u2581é漢😀\u2580"
+        texts = [
+            "".join(rng.choices(chars, k=rng.choice([0, 1, 1, 2, 5]))) for _ in range(rng.randint(0, 12))
+        ]
+        data = [text.encode() for text in texts]
+        fold, n_ids = rng.random() < 0.5, len(texts) + rng.randint(0, 3)
+        blob, offsets, codes, ids = inner_texts(
+            b"".join(data), array("I", accumulate(map(len, data), initial=0)), n_ids, fold
+        )
+        wanted = [
+            "" if fold and " " in text else text.replace("\u2581", " " if fold else "\u2581")
+            for text in texts
+        ]
+        wanted += [""] * (n_ids - len(texts))
+        assert [blob[i:j].decode() for i, j in pairwise(offsets)] == wanted and offsets[0] == 0
+        assert dict(zip(ids, codes, strict=True)) == {
+            id: ord(text) for id, text in enumerate(wanted) if len(text) == 1
+        }
+
+
+@pytest.mark.parametrize(
+    ("blob", "offsets"), [(b"\xff", [0, 1]), (b"a", [0, 2]), (b"ab", [2, 1, 2]), (b"", [0, 1])]
+)
+def test_texts_that_do_not_fit(blob: bytes, offsets: list[int]) -> None:
+    with pytest.raises(ValueError, match=r"UTF-8|offsets do not fit"):
+        inner_texts(blob, array("I", offsets), len(offsets) - 1, True)
+
+
+def test_nothing_is_joined_to_a_blank_where_text_is_cut_before_it() -> None:
+    texts = [b" ", b"a", b"a ", b" a", b"  "]
+    for splits, wanted in ((False, [4, 3, 2]), (True, [0, 0, 3, 1, 0])):
+        rules = CharacterRules(
+            b"".join(texts),
+            array("I", accumulate(map(len, texts), initial=0)),
+            array("I", [32, 97]),
+            array("I", [0, 1]),
+            array("I", [0, 1, 0]),
+            array("I", [0, 0, 1]),
+            array("I", [4, 2, 3]),
+            splits=splits,
+        )
+        found = Encoder(rules, None).encode("   aa ", Plan(stretches=Stretches()))
+        assert found == wanted

@@ -54,8 +54,8 @@ def plain_merges(items: list[Any], vocab: dict[str, int]) -> list[tuple[int, int
     return list(rules.values())
 
 
-def plain_read(data: bytes) -> Read:
-    """Read a file slowly; an error of any kind for one that is not a byte-level BPE model."""
+def plain_read(data: bytes, *, characters: bool = False) -> Read:
+    """Read a file slowly; an error of any kind for one that is not a BPE model."""
     fields = json.loads(data.decode(), object_pairs_hook=Pairs).once()
     model = fields.pop("model").once()
     vocab = model.pop("vocab").once()
@@ -66,10 +66,12 @@ def plain_read(data: bytes) -> Read:
     flags, tokens, byte_ids = bytearray(max(ids) + 1), {}, [-1] * 256
     for text, id in sorted(vocab.items(), key=lambda item: item[1]):
         try:
+            if characters:
+                raise ValueError("tokens are texts")
             tokens[id], flags[id] = from_byte_level(text), _model_reader.TOKEN
         except ValueError:
             tokens[id], flags[id] = text.encode(), _model_reader.TOKEN | _model_reader.PLAIN
-        if text in CHAR_TO_BYTE:
+        if text in CHAR_TO_BYTE and not characters:
             byte_ids[CHAR_TO_BYTE[text]] = id
     explained = {new for _, _, new in merges}.union(byte_ids) - {-1}
     for id in explained:
@@ -79,12 +81,12 @@ def plain_read(data: bytes) -> Read:
     others = sorted(
         ((text, id) for text, id in vocab.items() if id not in explained), key=lambda pair: pair[1]
     )
-    return Read(fields, model, tokens, bytes(flags), tuple(byte_ids), merges, others)
+    return Read(fields, model, tokens, bytes(flags), tuple(byte_ids), merges, [] if characters else others)
 
 
-def fast_read(data: bytes) -> Read | None:
+def fast_read(data: bytes, *, characters: bool = False) -> Read | None:
     outline = _json_outline.split_file(data)
-    parts = outline and _model_reader.read_bpe(outline)
+    parts = outline and _model_reader.read_bpe(outline, characters=characters)
     if not outline or not parts:
         return None
 
@@ -115,14 +117,16 @@ def fast_read(data: bytes) -> Read | None:
 
 def assert_right(data: bytes) -> bool:
     """If the fast reader accepts a file, the plain one reads the same; says whether it does."""
-    found = fast_read(data)
-    if found is None:
-        return False
-    try:
-        expected = plain_read(data)
-    except Exception as error:
-        pytest.fail(f"accepted {data!r}, which is wrong: {error!r}")
-    assert found == expected
+    for characters in (True, False):
+        found = fast_read(data, characters=characters)
+        if found is None:
+            assert characters or fast_read(data, characters=True) is None
+            return False
+        try:
+            expected = plain_read(data, characters=characters)
+        except Exception as error:
+            pytest.fail(f"accepted {data!r}, which is wrong: {error!r}")
+        assert found == expected
     return True
 
 
@@ -201,6 +205,20 @@ def test_damaged_files_are_refused_or_read_alike(model: Model, options: dict[str
         if rng.random() < 0.3:
             middle = data[other : other + rng.randrange(12)]
         assert_right(data[:start] + middle + data[stop:])
+
+
+@given(MODELS, st.integers(0, 2**32))
+def test_texts_are_looked_up(model: Model, seed: int) -> None:
+    vocab, merges = model
+    rng = random.Random(seed)
+    outline = _json_outline.split_file(file_of(vocab, merges))
+    texts = [*vocab, "", "zzz", *(text + "!" for text in vocab), *(text[:-1] for text in vocab)]
+    rng.shuffle(texts)
+    assert outline is not None
+    for characters in (True, False):
+        parts = _model_reader.read_bpe(outline, characters=characters, texts=[t.encode() for t in texts])
+        assert parts is not None
+        assert parts.found == [vocab.get(text, -1) for text in texts]
 
 
 @pytest.mark.parametrize("id", [LARGEST_ID, LARGEST_ID - 1, 65535])
@@ -418,6 +436,12 @@ LARGE = [
 @pytest.mark.parametrize("name", [*FILES, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)])
 def test_real_files(shared_file: Callable[[str], Path], name: str) -> None:
     assert assert_right(shared_file(f"tokenizers/{name}/tokenizer.json").read_bytes())
+
+
+@pytest.mark.parametrize("name", ["llama2", pytest.param("gemma3", marks=pytest.mark.slow)])
+def test_real_files_of_characters(shared_file: Callable[[str], Path], name: str) -> None:
+    data = shared_file(f"tokenizers/{name}/tokenizer.json").read_bytes()
+    assert fast_read(data, characters=True) == plain_read(data, characters=True)
 
 
 @pytest.mark.parametrize("name", ["bert-base-chinese", "t5-tasks-unigram"])
