@@ -8,6 +8,7 @@ from bpetk.analysis.analyzing import analyze
 from bpetk.analysis.auditing import audit, failures
 from bpetk.analysis.comparison import compare
 from bpetk.analysis.compression_curve import CompressionCurve, curve, curve_by_training, measure_curve
+from bpetk.analysis.csv_files import write_csv
 from bpetk.analysis.deny_lists import DenyList
 from bpetk.analysis.inspection import inspect
 from bpetk.analysis.page import write_page
@@ -35,5 +36,6 @@ __all__ = [
     "inspect",
     "measure_curve",
     "report",
+    "write_csv",
     "write_page",
 ]

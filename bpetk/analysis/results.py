@@ -221,7 +221,8 @@ class Result:
             for figure in section.figures:
                 if figure.key == key:
                     return figure.value
-        raise KeyError(key)
+        known = ", ".join(figure.key for section in self.sections for figure in section.figures)
+        raise KeyError(f"{key}; there are {known}")
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain values for JSON, names in English; numbers that are not finite become None."""
