@@ -17,7 +17,7 @@ from bpetk.report import TrainReport
 from bpetk.sp_decoding import PieceStreamDecoder
 from bpetk.sp_text_encoding import PieceTextEncoder
 from bpetk.text_encoding import check_dtype
-from bpetk.text_files import read_parts, separator_bytes
+from bpetk.text_files import check_utf8, read_parts, separator_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,7 +39,8 @@ class SentencePieceTokenizer(PieceTextEncoder):
 
     A text that spells a control piece is ordinary text, so there is nothing to allow or to forbid:
     ``disallowed_special`` refuses only strings that it is given, and ``allowed_special`` with a token in it, or
-    ``add_special_tokens``, is refused. A byte that is part of no character counts as U+FFFD.
+    ``add_special_tokens``, is refused. A byte that is part of no character counts as U+FFFD, but in a file it is an
+    error.
 
     Parameters
     ----------
@@ -242,8 +243,16 @@ class SentencePieceTokenizer(PieceTextEncoder):
         ------
         tuple[numpy.ndarray, numpy.ndarray]
             Ids, and int64 the places among them where documents end.
+
+        Raises
+        ------
+        CorpusFileError
+            If the file cannot be read.
+        InvalidEncodingError
+            If it is not in this encoding; the message says where.
         """
         for documents, _ in read_parts(path, separator_bytes(separator), max(1, part_bytes), None, encoding):
+            check_utf8(path, documents, encoding)
             ids, rows = self.encode_batch_flat(documents, **options)
             yield ids, rows[1:]
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from bpetk.corpus import Source, Transcoder, invalid_utf8, native_encoding
 from bpetk.errors import ConfigError, CorpusFileError, InvalidEncodingError
+
+# Bytes that are checked at a time: one str of a long document would take several times its memory.
+_BLOCK = 1 << 20
 
 
 def separator_bytes(separator: str | bytes | None) -> bytes | None:
@@ -148,6 +152,27 @@ def read_parts(
                 yield [held], True
     except OSError as error:
         raise CorpusFileError(f"cannot read {os.fspath(path)!r}: {error.strerror or error}") from error
+
+
+def check_utf8(path: str | os.PathLike[str], documents: Sequence[bytes], encoding: str = "utf-8") -> None:
+    """Refuse documents of a file that are not UTF-8, all at once; other encodings are checked in reading.
+
+    Raises
+    ------
+    InvalidEncodingError
+        If one is not; the message says where in the file, as `locate`.
+    """
+    if not native_encoding(encoding):
+        return
+    view = memoryview(b"\n".join(documents))  # a line feed between two documents completes no character
+    at = 0
+    while at < len(view):
+        try:
+            at += codecs.utf_8_decode(view[at : at + _BLOCK], "strict", at + _BLOCK >= len(view))[1]
+        except UnicodeDecodeError:
+            name = os.fsdecode(path)
+            error = InvalidEncodingError(f"{name}: not UTF-8; name its encoding: --encoding NAME (encoding=)")
+            raise locate(path, error) from None
 
 
 def locate(path: str | os.PathLike[str], error: InvalidEncodingError) -> InvalidEncodingError:

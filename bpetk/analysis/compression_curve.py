@@ -15,7 +15,7 @@ from bpetk.analysis.documents import Progress, TextFile, TextPath, text_files
 from bpetk.analysis.languages import LANGUAGES, Language
 from bpetk.analysis.results import Result
 from bpetk.analysis.text_counts import count_texts
-from bpetk.analysis.token_table import TokenTable
+from bpetk.analysis.token_table import TokenTable, refuse_path
 from bpetk.errors import ConfigError
 from bpetk.tokenizer import Tokenizer
 
@@ -127,6 +127,7 @@ def measure_curve(
     >>> found.tokens_at(256) == found.bytes["all"], found.tokens_at(600) < found.tokens_at(599)
     (True, True)
     """
+    refuse_path(tokenizer)
     steps = derivations_of(tokenizer)
     found = count_texts(tokenizer, TokenTable.of(tokenizer), files, threads=threads, progress=progress)
     counts = found.token_counts

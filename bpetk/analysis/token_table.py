@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 import re
 from dataclasses import dataclass
 from enum import IntEnum
@@ -23,6 +24,7 @@ from bpetk.analysis.scripts import (
     class_table,
     code_points,
 )
+from bpetk.errors import ConfigError
 from bpetk.interop.sentencepiece_model import PieceType
 from bpetk.readable import readable
 from bpetk.sp_tokenizer import SentencePieceTokenizer
@@ -30,7 +32,21 @@ from bpetk.sp_tokenizer import SentencePieceTokenizer
 if TYPE_CHECKING:
     from bpetk.tokenizer import Tokenizer
 
-__all__ = ["SCRIPTS", "Integrity", "Kind", "TokenTable", "over_characters", "split_partial"]
+__all__ = ["SCRIPTS", "Integrity", "Kind", "TokenTable", "over_characters", "refuse_path", "split_partial"]
+
+
+def refuse_path(tokenizer: object) -> None:
+    """Refuse the path of a tokenizer in its place.
+
+    Raises
+    ------
+    ConfigError
+        If it is one; the message says what loads it.
+    """
+    if isinstance(tokenizer, str | os.PathLike):
+        raise ConfigError(
+            f"{os.fspath(tokenizer)!r} is a path, not a tokenizer: load it with Tokenizer.from_file first"
+        )
 
 
 class Kind(IntEnum):
@@ -115,7 +131,13 @@ class TokenTable:
         ----------
         tokenizer
             What `Tokenizer.from_file` gives.
+
+        Raises
+        ------
+        ConfigError
+            If it is a path.
         """
+        refuse_path(tokenizer)
         if isinstance(tokenizer, SentencePieceTokenizer):
             data, names, kinds = _read_pieces(tokenizer)
         else:

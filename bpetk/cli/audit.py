@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import click
@@ -98,6 +99,7 @@ def audit(
     emit(result, output, models={short_name(model): tokenizer})
     failed = failures(result, limits)
     for sentence in failed:
-        click.echo(f"failed: {sentence}", err=True)
+        event = json.dumps({"event": "failed", "message": sentence})
+        click.echo(event if output.as_json else f"failed: {sentence}", err=True)
     if failed:
         context.exit(CHECK_FAILED)

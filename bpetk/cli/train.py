@@ -102,6 +102,11 @@ def train(
     if options["algorithm"] == SENTENCEPIECE:
         report, target = _train_sentencepiece(files, out, arguments, overwrite, as_json=as_json, quiet=quiet)
     else:
+        if out is not None and out.endswith(".model") and not Path(out).is_dir():
+            raise click.UsageError(
+                f"--out {out}: a .model is a file of SentencePiece; pass --algorithm sentencepiece-bpe to train one. "
+                "This training writes a folder; name it without .model."
+            )
         arguments["special_tokens"] = role_tokens(arguments["special_tokens"], roles)
         target = Path(out) if out else default_output(files, arguments["vocab_size"])
         check_arguments(**arguments)

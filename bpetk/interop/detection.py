@@ -24,6 +24,10 @@ _MAGIC = (
     (b"<html", "HTML, perhaps the error page of a download"),
     (b"<?xml", "XML, perhaps the error page of a download"),
 )
+_EXPECTED = (
+    "expected a tokenizer.json, a tekken.json, a rank file of tiktoken, a vocab.json beside its merges.txt, "
+    "or a .model of SentencePiece"
+)
 _RANK_LINE = re.compile(rb"\s*[A-Za-z0-9+/]*={0,2}[ \t]+\d+[ \t]*(\r?\n|$)")
 _WORDPIECE = re.compile(rb"^\[(UNK|PAD|CLS)\]\r?$", re.MULTILINE)
 _SPM_VOCAB = re.compile(rb"\S+\t-?\d")
@@ -117,7 +121,7 @@ def _refuse_other(data: bytes) -> NoReturn:
         raise ModelFileError("is a pickle, which could run any program; bpetk does not open it")
     head = data[:100_000]
     if b"\x00" in head:
-        raise ModelFileError("is binary, and of no known kind")
+        raise ModelFileError(f"is binary, and of no known kind: {_EXPECTED}")
     first = head.split(b"\n", 1)[0].strip()
     if first.startswith(b"#version") or first.count(b" ") == 1:
         raise ModelFileError("looks like a merges.txt; give the vocab.json beside it, or the folder")
@@ -125,7 +129,4 @@ def _refuse_other(data: bytes) -> NoReturn:
         raise ModelFileError("is a vocab.txt of WordPiece, which is not BPE")
     if _SPM_VOCAB.match(head):
         raise ModelFileError("looks like a list of SentencePiece's pieces, which is not enough to tokenize")
-    raise ModelFileError(
-        "not JSON, and of no known kind: expected a tokenizer.json, a tekken.json, a rank file of "
-        "tiktoken, or a vocab.json beside its merges.txt"
-    )
+    raise ModelFileError(f"not JSON, and of no known kind: {_EXPECTED}")

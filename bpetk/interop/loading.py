@@ -254,7 +254,10 @@ def _choose(folder: Path, format: str | None) -> Path:
             names = ", ".join(path.name for path in found)
             raise ModelFileError(f"{str(folder)!r} holds several tokenizers ({names}); name one of them")
         return found[0]
-    wanted = "tokenizer.json, tekken.json, rank file (*.tiktoken), or vocab.json with merges.txt"
+    wanted = (
+        "tokenizer.json, tekken.json, rank file (*.tiktoken), vocab.json with merges.txt, or model of SentencePiece "
+        "(*.model)"
+    )
     raise ModelFileError(
         f"{str(folder)!r} holds no tokenizer{f' of format {format}' if format else ''}: no {wanted}"
     )

@@ -268,6 +268,9 @@ def test_command(tok: Tokenizer, text: Path, tmp_path: Path) -> None:
     assert code == 3
     assert "failed: polluted: " in err and "Tokens to look at" in out
     assert (tmp_path / "csv" / "review.csv").is_file()
+    code, _, err = run(tmp_path / "tok", text, "--fail-on", "polluted", "--json")
+    events = [json.loads(line) for line in err.splitlines()]
+    assert code == 3 and events[-1]["event"] == "failed" and events[-1]["message"].startswith("polluted: ")
     code, out, err = run(tmp_path / "tok", text, "--fail-on", "pollution")
     assert (code, out) == (2, "") and "is no limit" in err
     code, _, err = run(tmp_path / "tok", text, "--deny", tmp_path / "none")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 from base64 import b64encode
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bpetk
-from bpetk import Tokenizer
+from bpetk import Tokenizer, analysis
 from bpetk.analysis.scripts import (
     HAN,
     INHERITED,
@@ -24,6 +27,7 @@ from bpetk.analysis.scripts import (
     packed_table,
 )
 from bpetk.analysis.token_table import Integrity, Kind, TokenTable, _integrity, _script_of
+from bpetk.errors import ConfigError
 from bpetk.interop.sentencepiece_model import ModelFile, NormalizerSpec, Piece, PieceType
 from bpetk.sp_tokenizer import SentencePieceTokenizer
 
@@ -202,3 +206,23 @@ def test_a_real_vocabulary(name, shared_file):
     whole = table.integrity == Integrity.WHOLE
     assert all((text is not None) == ok for text, ok in zip(table.text, whole, strict=True))
     assert (table.n_han <= table.n_chars).all()
+
+
+@pytest.mark.parametrize("path", ["my-tokenizer", Path("my-tokenizer")])
+def test_a_path_is_no_tokenizer(path: Any, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("a cat\n")
+    tok = bpetk.train_from_iterator(["a cat"], 257)
+    calls: list[Callable[[], object]] = [
+        lambda: analysis.inspect(path),
+        lambda: analysis.analyze(path, tmp_path / "text", segmenter=None),
+        lambda: analysis.audit(path, tmp_path / "text"),
+        lambda: analysis.curve(path, tmp_path / "text"),
+        lambda: analysis.compare({"a": path, "b": tok}, tmp_path / "text"),
+        lambda: analysis.report(path, tmp_path / "text"),
+        lambda: analysis.report({"a": tok, "b": path}, tmp_path / "text", segmenter=None),
+    ]
+    for call in calls:
+        with pytest.raises(
+            ConfigError, match=r"'my-tokenizer' is a path.*: load it with Tokenizer.from_file first"
+        ):
+            call()

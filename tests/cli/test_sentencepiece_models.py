@@ -13,6 +13,7 @@ from sp_models import BYTES
 
 import bpetk
 from bpetk.cli import main
+from bpetk.errors import InvalidEncodingError
 from bpetk.interop.sentencepiece_model import ModelFile, NormalizerSpec, Piece, PieceType, write_model
 from bpetk.sp_tokenizer import SentencePieceTokenizer
 
@@ -99,10 +100,32 @@ def test_control_pieces_and_reverse(model: Path, tmp_path: Path) -> None:
 def test_a_text_that_spells_a_control_piece_is_not_what_an_error_is_about(
     model: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "text").write_bytes(b"<s> \xff")
-    assert run("decode", model, input=run("encode", model, tmp_path / "text")) == "<s> \ufffd"
+    (tmp_path / "text").write_bytes(b"<s> a")
+    assert run("decode", model, input=run("encode", model, tmp_path / "text")) == "<s> a"
     result = CliRunner().invoke(main, ["encode", str(model), str(tmp_path / "text"), "--eos"])
     assert result.exit_code == 2 and "--eos: this model has no control piece" in result.output + result.stderr
+
+
+@pytest.mark.parametrize("verb", ["encode", "count"])
+def test_a_file_that_is_not_utf8_is_refused_as_with_any_model(model: Path, tmp_path: Path, verb: str) -> None:
+    text = "汉字和标点。\n".encode("gb18030") * 3
+    (tmp_path / "gb").write_bytes(text)
+    (tmp_path / "cut").write_bytes("a\n猫，".encode()[:-1])
+    bpetk.train_from_iterator([TEXT], 260).save(tmp_path / "tok")
+    for name, options in (("gb", []), ("gb", ["--lines"]), ("cut", []), ("cut", ["--lines"])):
+        error = refused(1, verb, model, tmp_path / name, *options)
+        assert error == refused(1, verb, tmp_path / "tok", tmp_path / name, *options)
+        place, hint = (
+            ("line 1, byte offset 0 (bytes BA", "gb18030") if name == "gb" else ("line 2, byte", "iconv")
+        )
+        assert f"{tmp_path / name}: invalid UTF-8 at {place}" in error and hint in error
+    result = CliRunner().invoke(main, [verb, str(model), "-"], input=text)
+    assert result.exit_code == 1 and "standard input: invalid UTF-8 at line 1, byte offset 0" in result.stderr
+    assert run(verb, model, tmp_path / "gb", "--encoding", "gb18030")
+    tok = bpetk.Tokenizer.from_file(model)
+    with pytest.raises(InvalidEncodingError, match="invalid UTF-8 at line 2, byte offset 5"):
+        tok.encode_file(tmp_path / "cut")
+    assert tok.encode(b"a \xff") == tok.encode("a \ufffd")  # bytes in memory are as in the library
 
 
 def test_convert_to_hf_and_copies(model: Path, tmp_path: Path) -> None:

@@ -47,6 +47,14 @@ def outputs(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.suffix not in (".txt", ".jsonl", ".gz"))
 
 
+def test_a_model_file_needs_the_algorithm_that_writes_one(folder: Path) -> None:
+    result = run("corpus.txt", "--vocab", "320", "--out", "x.model")
+    assert result.exit_code == 2 and outputs(folder) == []
+    assert "--out x.model" in result.stderr and "--algorithm sentencepiece-bpe" in result.stderr
+    (folder / "y.model").mkdir()  # a folder that somebody made says what is meant
+    assert run("corpus.txt", "--vocab", "320", "--out", "y.model").exit_code == 0
+
+
 def test_one_command_makes_a_folder_that_tokenizers_loads(folder: Path) -> None:
     tokenizers = pytest.importorskip("tokenizers")
     result = run("corpus.txt", "--vocab", "320")

@@ -104,7 +104,8 @@ def expect(path: Path, message: str, **options: Any) -> None:
 def test_nothing_there(tmp_path: Path) -> None:
     expect(
         tmp_path,
-        r"holds no tokenizer: no tokenizer.json, tekken.json, rank file \(\*.tiktoken\), or vocab.json",
+        r"holds no tokenizer: no tokenizer.json, tekken.json, rank file \(\*.tiktoken\), vocab.json with merges.txt, "
+        r"or model of SentencePiece \(\*.model\)",
     )
     (tmp_path / "tokenizer.json").write_bytes(tokenizer_json())
     expect(tmp_path, "holds no tokenizer of format tekken", format="tekken")
@@ -140,7 +141,10 @@ def zipped(path: Path) -> bytes:
         (lambda path: PIECE, "is a model of SentencePiece, which is not byte-level BPE"),
         (lambda path: OLD_PIECE, "is a model of SentencePiece, which is not byte-level BPE"),
         (lambda path: pickle.dumps({"a": 1}), "is a pickle, which could run any program"),
-        (lambda path: b"\x00\x01\x02", "is binary, and of no known kind"),
+        (
+            lambda path: b"\x00\x01\x02",
+            "is binary, and of no known kind: expected .* or a .model of SentencePiece",
+        ),
         (lambda path: b"version https://git-lfs.github.com/spec/v1\noid", "is a pointer of Git LFS"),
         (lambda path: b"<!DOCTYPE html><html>", "is HTML or XML, perhaps the error page of a download"),
         (lambda path: b"[PAD]\n[unused0]\n[UNK]\n", "is a vocab.txt of WordPiece"),
@@ -148,7 +152,10 @@ def zipped(path: Path) -> bytes:
         (lambda path: "#version: 0.2\nĠ t\n".encode(), "looks like a merges.txt; give the vocab.json"),
         (lambda path: "Ġ t\nĠ a\n".encode(), "looks like a merges.txt; give the vocab.json"),
         (lambda path: "<unk>\t0\n▁the\t-3.5\n".encode(), "looks like a list of SentencePiece's pieces"),
-        (lambda path: b"hello", "not JSON, and of no known kind: expected a tokenizer.json"),
+        (
+            lambda path: b"hello",
+            "not JSON, and of no known kind: expected a tokenizer.json.* or a .model of SentencePiece",
+        ),
         (lambda path: b"\xff\xfe{", "binary|not JSON"),
         (lambda path: '{"a": 1}'.encode("utf-16"), "is binary, and of no known kind"),
         (lambda path: b'"text"', "expected an object, found"),

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bpetk.errors import ConfigError, CorpusFileError, InvalidEncodingError
-from bpetk.text_files import locate, open_utf8, read_parts, separator_bytes
+from bpetk.text_files import check_utf8, locate, open_utf8, read_parts, separator_bytes
 
 Cut = Callable[[bytes], int]
 
@@ -186,3 +186,17 @@ def test_where_a_file_is_not_utf8(tmp_path: Path) -> None:
         raise locate(path, given)
     path.write_bytes(b"fine\n")
     assert locate(path, given) is given
+
+
+@given(st.lists(st.text("a\u00e9\u732b\U0001f600", max_size=9).map(str.encode) | st.binary(max_size=4)))
+def test_the_check_of_many_documents_is_that_of_each(documents: list[bytes]) -> None:
+    def is_utf8(data: bytes) -> bool:
+        return data.decode("utf-8", "ignore").encode() == data
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bpetk.text_files._BLOCK", 5)  # so that characters go across the ends of blocks
+        if all(map(is_utf8, documents)):
+            check_utf8("no such file", documents)
+        else:
+            with pytest.raises(InvalidEncodingError, match="no such file: not UTF-8; name its encoding"):
+                check_utf8("no such file", documents)
