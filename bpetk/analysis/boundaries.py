@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bpetk.analysis.token_table import Kind, TokenTable
+from bpetk.analysis.token_table import TokenTable
 from bpetk.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ def token_ends(
     -------
     numpy.ndarray
         int64, ascending: bytes before the place, counted through all documents one after the other. The ends of the
-        documents themselves are left out, and places inside a character that a normalizer changed.
+        documents themselves are left out, and places inside a character that a normalizer changed. Of a character in
+        several tokens, such as the bytes of a rare one, each place between two of its bytes where a token ends counts,
+        whatever offsets the format gives them; a blank that is put in front of the text has no place.
     """
     ids, rows = tokenizer.encode_batch_flat(documents, threads=threads, disallowed_special=())
     found, start = [np.zeros(0, np.int64)], 0
@@ -48,13 +50,25 @@ def token_ends(
 
 def _ends_by_offsets(tokenizer: Tokenizer, table: TokenTable, document: bytes) -> NDArray[np.int64]:
     found = tokenizer.encode_with_offsets(document, disallowed_special=())
-    ends: NDArray[np.int64] = found.offsets[:, 1].astype(np.int64)
-    # Of a character in bytes the offsets give all to the last one, and nothing to the others.
-    nothing = (found.offsets[:, 0] == found.offsets[:, 1]) & (table.kinds[found.ids] == Kind.BYTE)
-    for at in np.flatnonzero(nothing).tolist():
-        first = at == 0 or not nothing[at - 1] or found.offsets[at - 1, 0] != found.offsets[at, 0]
-        ends[at] = found.offsets[at, 0] + 1 if first else ends[at - 1] + 1
-    return ends
+    if not len(found.ids):
+        return np.zeros(0, np.int64)
+    starts, ends = found.offsets.astype(np.int64).T
+    # How tokens share a character (or get none of it) differs between formats: [3,6] for each, or [3,3] and [3,6] for
+    # the last. Tokens that do so are taken together, and only what all formats agree on is used: the span they have
+    # together, where each begins, and their bytes.
+    apart = (starts[1:] >= np.maximum.accumulate(ends)[:-1]) & (ends[:-1] > starts[:-1])
+    edges = np.concatenate([[0], np.flatnonzero(apart) + 1, [len(starts)]])
+    places: NDArray[np.int64] = np.minimum(ends, np.append(starts[1:], ends.max()))
+    for first, after in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        begin, end = int(starts[first]), int(ends[first:after].max())
+        if after - first > 1:
+            row = list(found.ids[first:after])
+            data, text = b"".join([table.data[id] for id in row]), document[begin:end]
+            extra = len(data) - len(text)
+            if data == text or data == b" " + text:  # a blank put in front stands for nothing
+                places[first:after] = begin + np.maximum(np.cumsum(table.n_bytes[row]) - extra, 0)
+        places[after - 1] = end
+    return places
 
 
 def agreement(first: NDArray[np.int64], second: NDArray[np.int64]) -> float | None:

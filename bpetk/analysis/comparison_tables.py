@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 MODEL = Column("model", Label("model", "模型"), "text")
 DEAR = 1.25
 """Times the tokens of the best from which on a model is said to be dear."""
+SPEED_BYTES = 1_000_000
+"""Bytes of text below which no model is said to be the fastest: the time is mostly chance."""
 _SHORT = {"zh": "中文", "en": "英文", "mixed": "混合", "other": "其他"}
 
 
@@ -234,6 +236,8 @@ def _findings(costs: Sequence[ModelCosts], present: list[Language]) -> list[Find
         if not fewest:
             continue
         value = costs[0].counts.value("bytes", language=k) / fewest
+        equal = [model for model, number in tokens.items() if number == fewest]
+        ens, zhs = ", ".join(equal), "、".join(equal)
         findings.append(
             Finding(
                 f"best-{key}",
@@ -241,6 +245,15 @@ def _findings(costs: Sequence[ModelCosts], present: list[Language]) -> list[Find
                 Label(
                     f"{name.en}: {best} needs the fewest tokens, {value:.2f} bytes per token.",
                     f"{name.zh}：{best} 所需词元最少，每词元 {value:.2f} 字节。",
+                ),
+            )
+            if len(equal) == 1
+            else Finding(
+                f"equal-{key}",
+                "info",
+                Label(
+                    f"{name.en}: {ens} need equally many tokens, {value:.2f} bytes per token.",
+                    f"{name.zh}：{zhs} 所需词元数相同，每词元 {value:.2f} 字节。",
                 ),
             )
         )
@@ -252,8 +265,8 @@ def _findings(costs: Sequence[ModelCosts], present: list[Language]) -> list[Find
                         f"dear-{key}",
                         "warning",
                         Label(
-                            f"{name.en}: {model} needs {times:.2f} times the tokens of {best}.",
-                            f"{name.zh}：{model} 所需词元是 {best} 的 {times:.2f} 倍。",
+                            f"{name.en}: {model} needs {times:.2f} times the tokens of {ens}.",
+                            f"{name.zh}：{model} 所需词元是 {zhs} 的 {times:.2f} 倍。",
                         ),
                         Label(
                             "The same text then fills that much more of the context and costs that much more to train "
@@ -300,8 +313,10 @@ def _overlap(pairs: Sequence[Overlap], inputs: Mapping[str, Any]) -> Section:
                 Label("same boundaries", "边界一致"),
                 "share",
                 help=Label(
-                    "Places between tokens that both have, divided by those that either has, in the sample.",
-                    "样本中两者共有的词元边界占并集的比例。",
+                    "Places in the text (by bytes) where a token ends that both have, divided by those of either, in "
+                    "the sample. The bytes of a character in several tokens count; a blank put in front does not.",
+                    "样本中两者共有的词元边界（按字节位置）占并集的比例。"
+                    "被拆成多个词元的字符，其内部字节边界计入；文本前自动添加的空格不计。",
                 ),
             ),
         ),
@@ -330,8 +345,10 @@ def _overlap(pairs: Sequence[Overlap], inputs: Mapping[str, Any]) -> Section:
 def _speed(costs: Sequence[ModelCosts], inputs: Mapping[str, Any]) -> Section:
     size, threads = int(inputs["bytes"]), inputs["threads"]
     rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (cost.name, size / 1e6 / cost.seconds if cost.seconds else None, cost.seconds) for cost in costs
+        (cost.name, round(size / 1e6 / cost.seconds, 1) if cost.seconds else None, cost.seconds)
+        for cost in costs
     )
+    enough = size >= SPEED_BYTES
     return Section(
         "speed",
         Label("Speed", "速度"),
@@ -341,8 +358,10 @@ def _speed(costs: Sequence[ModelCosts], inputs: Mapping[str, Any]) -> Section:
                 Label("Encoding", "编码"),
                 (
                     MODEL,
-                    Column("megabytes_per_second", Label("MB/s", "MB/秒"), "number", "higher"),
-                    Column("seconds", Label("time", "用时"), "seconds", "lower"),
+                    Column(
+                        "megabytes_per_second", Label("MB/s", "MB/秒"), "rate", "higher" if enough else None
+                    ),
+                    Column("seconds", Label("time", "用时"), "seconds", "lower" if enough else None),
                 ),
                 rows,
                 note=Label(

@@ -280,15 +280,24 @@ def curve_by_training(
         "documents": dict(found.documents),
         "bytes": dict(found.bytes),
         "threshold": threshold,
-        "trained": not given,
+        "trained": any(_same_file(file.path, name) for file in files for name in _learnt_files(tokenizer)),
     }
     return curve_result(found, inputs)
 
 
+def _learnt_files(tokenizer: Tokenizer) -> list[str]:
+    assert tokenizer.train_report is not None  # it was trained just now
+    return [file.name for file in tokenizer.train_report.inputs]
+
+
+def _same_file(first: str | os.PathLike[str], second: str) -> bool:
+    """Tell whether two names are of one file; standard input is none."""
+    return os.path.isfile(second) and os.path.samefile(first, second)
+
+
 def _inputs(tokenizer: Tokenizer) -> list[str]:
     """Name the files that were learned from: folders and patterns were resolved."""
-    assert tokenizer.train_report is not None  # it was trained just now
-    names = [file.name for file in tokenizer.train_report.inputs]
+    names = _learnt_files(tokenizer)
     if any(not os.path.isfile(name) for name in names):
         raise ConfigError("standard input cannot be read again to be measured: name files to measure on")
     return names

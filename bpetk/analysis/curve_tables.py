@@ -141,7 +141,7 @@ def _charts(found: CompressionCurve, keys: list[str]) -> list[Chart]:
     )
     gain = tuple(Series(NAMES[key], x, tuple(found.gain(size, key) for size in x)) for key in keys)
     size_label = Label("vocabulary size", "词表大小")
-    return [
+    charts = [
         Chart(
             "tokens_per_byte",
             Label("Tokens per byte", "每字节词元数"),
@@ -164,6 +164,8 @@ def _charts(found: CompressionCurve, keys: list[str]) -> list[Chart]:
             note=_GAIN,
         ),
     ]
+    # Without 1,000 ids above the smallest size there is no gain to draw.
+    return charts if found.gain(int(sizes[-1])) is not None else charts[:1]
 
 
 def _findings(found: CompressionCurve, keys: list[str], inputs: Mapping[str, Any]) -> list[Finding]:
@@ -171,7 +173,8 @@ def _findings(found: CompressionCurve, keys: list[str], inputs: Mapping[str, Any
     findings = [
         _advice(found, key, threshold)
         for key in keys
-        if key == TOTAL or (key in _SHORT and found.bytes[key] >= LITTLE)
+        if (key == TOTAL or (key in _SHORT and found.bytes[key] >= LITTLE))
+        and found.gain(int(found.sizes[-1]), key) is not None
     ]
     if inputs["trained"]:
         findings.append(
@@ -224,8 +227,7 @@ def _advice(found: CompressionCurve, key: str, threshold: float) -> Finding:
     name = NAMES[key]
     # A size that near to the end says no more than that it ends there.
     if size is None or last - size < WINDOW:
-        gain = found.gain(last, key)
-        shown = "-" if gain is None else f"{gain:.2%}".replace("%", " %")
+        shown = f"{found.gain(last, key) or 0.0:.2%}".replace("%", " %")
         return Finding(
             f"still-growing-{key}",
             "info",

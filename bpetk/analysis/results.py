@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Union
 
 Cell = Union[str, int, float, bool, "Label", None]
-Kind = Literal["text", "token", "integer", "number", "share", "bytes", "seconds"]
+Kind = Literal["text", "token", "integer", "number", "share", "bytes", "seconds", "rate"]
 
 SCHEMA = 1
 """Number of the layout of `Result.to_dict`; it grows when a key changes its meaning or goes away."""
@@ -44,7 +44,7 @@ class Figure:
         None if it is not defined, such as a ratio to nothing.
     kind
         What it is: ``"share"`` is between 0 and 1 and shown in percent, ``"bytes"`` and ``"seconds"`` are shown with
-        units.
+        units, ``"rate"`` with one decimal.
     help
         What it says and what it does not, in one or two sentences.
     """

@@ -73,6 +73,8 @@ def value_text(value: Cell, kind: Kind, language: Language = "en") -> str:
         return size_text(value)
     if kind == "seconds":
         return time_text(value)
+    if kind == "rate":
+        return f"{value:,.1f}"
     if kind == "integer" or (kind in _LEFT and float(value).is_integer()):
         return f"{value:,.0f}"
     if value == 0 or 0.01 <= abs(value) < 1000:
@@ -81,7 +83,7 @@ def value_text(value: Cell, kind: Kind, language: Language = "en") -> str:
 
 
 def best_rows(table: Table, at: int) -> frozenset[int]:
-    """Give the rows with the best value of a column, if it says which end is better and there is a choice.
+    """Give the rows with the best value of a column, if it says which end is better: none where several are equal.
 
     Only in tables of models, which the first column names: of languages or files none is better than another.
     """
@@ -92,7 +94,7 @@ def best_rows(table: Table, at: int) -> frozenset[int]:
         return frozenset()
     best = (max if better == "higher" else min)(numbers.values())
     found = frozenset(place for place, value in numbers.items() if value == best)
-    return found if len(found) < len(numbers) else frozenset()
+    return found if len(found) == 1 else frozenset()
 
 
 def _figures(figures: tuple[Figure, ...], language: Language) -> Grid:

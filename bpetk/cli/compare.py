@@ -17,7 +17,9 @@ from bpetk.cli.analysis_texts import open_texts, text_options
 from bpetk.cli.inputs import expand
 from bpetk.cli.options import THREADS, load_model
 from bpetk.cli.progress import notes
+from bpetk.errors import ConfigError
 from bpetk.interop.detection import detect
+from bpetk.interop.loading import find_ranks
 from bpetk.pretokenizers import SCHEMES
 from bpetk.tokenizer import Tokenizer
 
@@ -150,14 +152,22 @@ def load_models(
     names = short_names(models)
     if len(set(names)) < len(names):
         raise click.UsageError("the same model was given twice.")
-    return {
-        name: load_model(model, scheme=of_ranks.get(model), **none)
-        for name, model in zip(names, models, strict=True)
-    }
+
+    # What `load_model` says of --special and --pattern, which there are not here.
+    def load(model: str) -> Tokenizer:
+        try:
+            return load_model(model, scheme=of_ranks.get(model), advise_special=False, **none)
+        except ConfigError as error:
+            raise ConfigError(str(error).replace("--scheme or --pattern", option)) from error
+
+    return {name: load(model) for name, model in zip(names, models, strict=True)}
 
 
 def _is_ranks(model: str) -> bool:
     file = Path(model)
+    if file.is_dir():
+        inside = find_ranks(file)
+        return inside is not None and _is_ranks(str(inside))
     if not file.is_file() or not is_model(file):
         return False
     with open(file, "rb") as opened:

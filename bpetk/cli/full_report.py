@@ -15,7 +15,6 @@ from bpetk.cli.analysis_texts import open_texts, text_options
 from bpetk.cli.compare import load_models
 from bpetk.cli.options import FILES, MODEL, THREADS, load_model, loading_options
 from bpetk.cli.progress import notes
-from bpetk.errors import ConfigError
 from bpetk.pretokenizers import SCHEMES
 from bpetk.tokenizer import Tokenizer
 
@@ -108,8 +107,5 @@ def _loaded(
     if len(set(names)) < len(names):
         raise click.UsageError("--compare names a model that is there already.")
     first = load_model(model, **loading)
-    try:
-        rest = load_models(list(others), schemes, option="--compare-scheme").values()
-    except ConfigError as error:
-        raise ConfigError(str(error).replace("--scheme or --pattern", "--compare-scheme")) from error
+    rest = load_models(list(others), schemes, option="--compare-scheme").values()
     return dict(zip(names, [first, *rest], strict=True))

@@ -332,8 +332,13 @@ def loading_arguments(
     return {name: value for name, value in values.items() if value is not None}
 
 
-def load_model(model: str, *, for_decoding: bool = False, **options: Any) -> Tokenizer:
-    """Load the tokenizer that the options describe; one that is to decode only needs no scheme."""
+def load_model(
+    model: str, *, for_decoding: bool = False, advise_special: bool = True, **options: Any
+) -> Tokenizer:
+    """Load the tokenizer that the options describe; one that is to decode only needs no scheme.
+
+    Without ``advise_special`` the command has no ``--special``, and the note does not recommend it.
+    """
     arguments = loading_arguments(**options)
     try:
         if for_decoding and find_sentencepiece(model, arguments.get("format")) is None:
@@ -348,7 +353,11 @@ def load_model(model: str, *, for_decoding: bool = False, **options: Any) -> Tok
     definition = tokenizer.definition
     silent = definition.format in ("tiktoken", "gpt2") and not definition.beside
     if silent and not tokenizer.special_tokens and not for_decoding:
-        named = "--special NAME=ID or --special @FILE names them"
+        named = (
+            "--special NAME=ID or --special @FILE names them"
+            if advise_special
+            else "their names in the text count as ordinary text, as with all models here"
+        )
         warnings.warn(f"{model} says nothing of special tokens, so it has none; {named}", stacklevel=2)
     return tokenizer
 

@@ -127,6 +127,15 @@ def find_sentencepiece(path: str | os.PathLike[str], format: str | None = None) 
     return found[0]
 
 
+def find_ranks(folder: Path) -> Path | None:
+    """Give the rank file that loading a folder reads; None if it reads another file, or says why it cannot."""
+    try:
+        file = _choose(folder, None)
+    except ModelFileError:
+        return None
+    return file if file in _rank_files(folder) else None
+
+
 def _load_file(
     path: Path,
     format: str | None,

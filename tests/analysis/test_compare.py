@@ -325,3 +325,56 @@ def test_command_with_rank_files(models, text: Path, tmp_path: Path) -> None:
 
 def test_names_of_what_is_here() -> None:
     assert short_names(["tokenizer.json"]) == ["tokenizer"] and short_names(["."]) == ["."]
+
+
+# --- what a new user met ----------------------------------------------------------------------------------------------
+
+
+def test_one_model_in_two_formats_has_the_same_boundaries(shared_file) -> None:
+    """Offsets of fall-back bytes and of the blank in front differ between the formats; the tokens do not."""
+    lines = ["中龘", "龘中 a龘龘", "  a b\n龘é", "罕见字：龘靐齉爩𠀀𪚥，the 🜁 end", "", "龘", " 𠀀 "]
+    documents = [line.encode() for line in lines]
+    found = []
+    for name in ("tokenizer.model", "tokenizer.json"):
+        tok = Tokenizer.from_file(shared_file(f"tokenizers/llama2/{name}"))
+        found.append((tok.encode_batch(lines), token_ends(tok, TokenTable.of(tok), documents)))
+    assert list(map(list, found[0][0])) == list(map(list, found[1][0]))
+    assert agreement(found[0][1], found[1][1]) == 1
+    # By hand: a blank in front, 中 whole, 龘 in three bytes.
+    assert [place for place in found[0][1].tolist() if place < 6] == [3, 4, 5]
+
+
+def _rank_file(path: Path) -> None:
+    import base64
+
+    lines = [b"%s %d\n" % (base64.b64encode(bytes([b])), b) for b in range(256)]
+    path.write_bytes(b"".join(lines))
+
+
+def test_rank_file_in_a_folder_takes_a_scheme_and_no_option_is_made_up(models, text: Path, tmp_path) -> None:
+    (tmp_path / "ranks").mkdir()
+    _rank_file(tmp_path / "ranks" / "x.tiktoken")
+    models["small"].save(tmp_path / "small")
+    arguments = (tmp_path / "ranks", tmp_path / "small", text, "--no-speed")
+    code, out, err = run(*arguments, "--scheme", "gpt2")
+    assert code == 0 and "ranks" in out
+    assert "says nothing of special tokens" in err and "--special" not in err
+    code, _, err = run(*arguments)
+    assert code in (1, 2) and "give --scheme" in err and "--pattern" not in err
+
+
+def test_a_tie_has_no_winner(models, text: Path) -> None:
+    result = compare({"a": models["small"], "b": models["small"], "c": models["large"]}, text, speed=False)
+    tied = compare({"a": models["large"], "b": models["large"], "c": models["small"]}, text, speed=False)
+    assert {f.rule for f in result.findings if f.rule.endswith("-zh")} >= {"best-zh", "dear-zh"}
+    found = {finding.rule: finding.text.en for finding in tied.findings}
+    assert "best-zh" not in found and "a, b need equally many tokens" in found["equal-zh"]
+    assert "times the tokens of a, b." in found["dear-zh"]
+
+
+def test_speed_of_little_text_has_no_best(models, text: Path, tmp_path: Path) -> None:
+    (tmp_path / "large.txt").write_text(f"{EN}\n" * 50_000, encoding="utf-8")
+    for file, better in ((text, [None, None]), (tmp_path / "large.txt", ["higher", "lower"])):
+        table = compare(models, file).section("speed").tables[0]
+        assert [column.better for column in table.columns[1:]] == better
+        assert all(row[1] == round(row[1], 1) for row in table.rows)

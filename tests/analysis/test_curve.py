@@ -163,3 +163,20 @@ def test_training_that_ends_early_says_so(tmp_path):
     found = next(finding for finding in result.findings if finding.rule == "fewer-tokens")
     assert "9,000 were asked for" in found.text.en
     assert not [f for f in curve_by_training(tmp_path / "x.txt", 257).findings if f.rule == "fewer-tokens"]
+
+
+def test_no_gain_is_told_of_fewer_than_1000_ids(tmp_path: Path) -> None:
+    for size, charts in ((900, ["tokens_per_byte"]), (1500, ["tokens_per_byte", "gain_per_thousand"])):
+        result = curve(bpetk.train([ZH, EN], size), EN)
+        section = result.section("curve")
+        assert [chart.name for chart in section.charts] == charts
+        told = [f for f in section.findings if f.rule.startswith(("still-growing", "enough"))]
+        assert bool(told) == (len(charts) == 2)
+        assert not any("save - of" in f.text.en for f in section.findings)
+
+
+def test_measuring_on_the_training_text_is_warned_of_whatever_names_it(tmp_path: Path) -> None:
+    (tmp_path / "again.txt").symlink_to(ZH.resolve())
+    for on, warned in (((), True), (ZH, True), ([EN, tmp_path / "again.txt"], True), (EN, False)):
+        rules = {finding.rule for finding in curve_by_training(ZH, 1000, on=on).findings}
+        assert ("measured-on-training-text" in rules) == warned, on

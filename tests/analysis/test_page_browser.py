@@ -179,14 +179,13 @@ def test_cards_and_tables(page: Page) -> None:
     rows = page.seen(f"{box} tbody td")
     assert rows[:4] == ["one", '"</script><b>x"', "4.500", "500 ms"]
     assert [e.text for e in page.driver.find_elements("css selector", f"{box} td.best")] == [
-        "4.500",
-        "4.500",
-        "250 ms",
-    ]
+        "250 ms"
+    ]  # of the numbers two are equal
     assert page(
         "const table = bpetk.data.results[0].sections[1].tables[0];"
-        "return [bpetk.best(table, 2), bpetk.best({ ...table, columns: table.columns.slice(1) }, 1)]"
-    ) == [4.5, None]
+        "return [bpetk.best(table, 2), bpetk.best(table, 3),"
+        " bpetk.best({ ...table, columns: table.columns.slice(1) }, 1)]"
+    ) == [None, 0.25, None]
     heading = f"{box} th:nth-child(4) button"
     page.one(heading).click()
     assert page.seen(f"{box} tbody td:first-child") == ["one", "three", "two"]  # what is not there comes last

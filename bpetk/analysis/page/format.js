@@ -67,6 +67,7 @@ bpetk.value = (value, kind) => {
   if (kind === "share") return bpetk.share(value);
   if (kind === "bytes") return bpetk.size(value);
   if (kind === "seconds") return bpetk.time(value);
+  if (kind === "rate") return value.toFixed(1);
   const plain = kind === "text" || kind === "token";
   if (kind === "integer" || (plain && Number.isInteger(value))) return bpetk.grouped(value);
   const size = Math.abs(value);

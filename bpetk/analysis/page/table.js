@@ -15,7 +15,7 @@ bpetk.best = (table, at) => {
   const numbers = table.rows.map((row) => row[at]).filter((value) => typeof value === "number");
   if (!better || numbers.length < 2) return null;
   const best = numbers.reduce((left, right) => ((better === "higher") === (left > right) ? left : right));
-  return numbers.every((value) => value === best) ? null : best;
+  return numbers.filter((value) => value === best).length > 1 ? null : best;
 };
 
 bpetk.fresh = (table) => ({ by: -1, down: false, shown: Math.max(20, table.shown ?? 100), search: "" });
