@@ -28,6 +28,7 @@ from bpetk.text_files import open_utf8
 from bpetk.tokenizer import Tokenizer
 
 _CHUNK = 1 << 20
+_WIDE = 1 << 12
 _CONTINUATION = bytes(range(0x80, 0xC0))
 
 
@@ -140,4 +141,7 @@ def count(
         click.echo(json.dumps(result, ensure_ascii=False))
     else:
         rows = counts if len(counts) == 1 else [*counts, total]
-        print_counts([row.to_dict() for row in rows], Console())
+        console = Console()
+        if not console.is_terminal:
+            console.width = _WIDE  # a program reads it line by line: a long name must not be folded
+        print_counts([row.to_dict() for row in rows], console)

@@ -119,3 +119,10 @@ def test_special_tokens_follow_the_policy(model: Path, folder: Path) -> None:
 def test_refusals(model: Path, folder: Path, arguments: list[str], code: int, part: str) -> None:
     result = run(model, *arguments)
     assert (result.exit_code, part in result.stderr) == (code, True)
+
+
+def test_a_long_name_stays_on_its_line(model: Path, folder: Path) -> None:
+    name = "a-" * 60 + ".txt"
+    (folder / name).write_bytes(EN.encode())
+    rows = run(model, name).stdout.splitlines()
+    assert len(rows) == 2 and rows[1].startswith(f"{name}  ")
