@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bpetk.errors import InvalidEncodingError
 from bpetk.special_tokens import Selection
 from bpetk.text_encoding import TextEncoder, check_dtype
-from bpetk.text_files import locate, read_parts, separator_bytes
+from bpetk.text_files import join_parts, locate, read_parts, separator_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,10 +59,7 @@ class FileEncoder(TextEncoder):
         InvalidEncodingError
             If it is not in this encoding; the message says where.
         """
-        import numpy as np
-
-        ids, rows, total = [], [np.zeros(1, np.int64)], 0
-        for part, ends in self.iter_encode_file(
+        parts = self.iter_encode_file(
             path,
             separator=separator,
             encoding=encoding,
@@ -71,11 +68,8 @@ class FileEncoder(TextEncoder):
             allowed_special=allowed_special,
             disallowed_special=disallowed_special,
             add_special_tokens=add_special_tokens,
-        ):
-            ids.append(part)
-            rows.append(ends + total)
-            total += len(part)
-        return np.concatenate([np.zeros(0, dtype), *ids]), np.concatenate(rows)
+        )
+        return join_parts(parts, dtype)
 
     def iter_encode_file(
         self,

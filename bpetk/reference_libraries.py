@@ -56,6 +56,11 @@ class HuggingFace:
         found = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return [item.ids for item in found]
 
+    def decode(self, ids: Sequence[int]) -> str:
+        """Give the text of ids, special tokens among them."""
+        text: str = self.tokenizer.decode(list(ids), skip_special_tokens=False)
+        return text
+
 
 @dataclass(frozen=True)
 class Tiktoken:
@@ -73,28 +78,6 @@ class Tiktoken:
         """Give the ids of each text."""
         # Its own batch call hands every text to a thread, which for lines costs more than the encoding.
         return [self.encoding.encode(text, allowed_special="all") for text in texts]
-
-
-@dataclass(frozen=True)
-class Characters:
-    """A ``tokenizers.Tokenizer`` that takes all text for text, as SentencePiece does."""
-
-    tokenizer: Any
-
-    @property
-    def name(self) -> str:
-        """Package and version."""
-        return f"tokenizers {version('tokenizers')}"
-
-    def encode_ordinary(self, texts: Sequence[str]) -> list[list[int]]:
-        """Give the ids of each text, in which nothing is a special token."""
-        found = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [item.ids for item in found]
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Give the text of ids, special tokens among them."""
-        text: str = self.tokenizer.decode(list(ids), skip_special_tokens=False)
-        return text
 
 
 @dataclass(frozen=True)
@@ -125,7 +108,7 @@ class SentencePiece:
         return text
 
 
-def tokenizers_reference(path: Path) -> Characters:
+def tokenizers_reference(path: Path) -> HuggingFace:
     """Load a ``tokenizer.json`` with the package `tokenizers`, so that all text is ordinary text.
 
     Raises
@@ -146,7 +129,7 @@ def tokenizers_reference(path: Path) -> Characters:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     tokenizer.encode_special_tokens = True
-    return Characters(tokenizer)
+    return HuggingFace(tokenizer, str(path))
 
 
 def sentencepiece_reference(data: bytes, source: str) -> SentencePiece:

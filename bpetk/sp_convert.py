@@ -107,7 +107,7 @@ def _hf_readers(path: Path, notes: list[str]) -> list[Reader]:
             ) from error
         notes.append(f"not compared with the library itself: {error}")
     else:
-        readers.append(Reader(library.name, library.encode_ordinary, library.decode))
+        readers.append(Reader(library.name, library.encode_batch, library.decode))
     return readers
 
 

@@ -17,7 +17,7 @@ from bpetk.report import TrainReport
 from bpetk.sp_decoding import PieceStreamDecoder
 from bpetk.sp_text_encoding import PieceTextEncoder
 from bpetk.text_encoding import check_dtype
-from bpetk.text_files import check_utf8, read_parts, separator_bytes
+from bpetk.text_files import check_utf8, join_parts, read_parts, separator_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -205,15 +205,8 @@ class SentencePieceTokenizer(PieceTextEncoder):
         tuple[numpy.ndarray, numpy.ndarray]
             Ids and row offsets, as `encode_batch_flat`.
         """
-        import numpy as np
-
         check_dtype(dtype, self.n_vocab)
-        ids, rows, total = [], [np.zeros(1, np.int64)], 0
-        for part, ends in self.iter_encode_file(path, dtype=dtype, **options):
-            ids.append(part)
-            rows.append(ends + total)
-            total += len(part)
-        return np.concatenate([np.zeros(0, dtype), *ids]), np.concatenate(rows)
+        return join_parts(self.iter_encode_file(path, dtype=dtype, **options), dtype)
 
     def iter_encode_file(
         self,

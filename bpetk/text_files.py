@@ -5,13 +5,16 @@ from __future__ import annotations
 import codecs
 import io
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from bpetk.corpus import Source, Transcoder, invalid_utf8, native_encoding
 from bpetk.errors import ConfigError, CorpusFileError, InvalidEncodingError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # Bytes that are checked at a time: one str of a long document would take several times its memory.
 _BLOCK = 1 << 20
@@ -152,6 +155,20 @@ def read_parts(
                 yield [held], True
     except OSError as error:
         raise CorpusFileError(f"cannot read {os.fspath(path)!r}: {error.strerror or error}") from error
+
+
+def join_parts(
+    parts: Iterable[tuple[NDArray[Any], NDArray[Any]]], dtype: str
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Join ids of parts of a file, and the places where documents end, into ids and row offsets."""
+    import numpy as np
+
+    ids, rows, total = [], [np.zeros(1, np.int64)], 0
+    for part, ends in parts:
+        ids.append(part)
+        rows.append(ends + total)
+        total += len(part)
+    return np.concatenate([np.zeros(0, dtype), *ids]), np.concatenate(rows)
 
 
 def check_utf8(path: str | os.PathLike[str], documents: Sequence[bytes], encoding: str = "utf-8") -> None:

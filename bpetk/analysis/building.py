@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bpetk.analysis.results import Cell, Chart, Column, Figure, Label, Series
+from bpetk.analysis.results import Cell, Chart, Column, Figure, Kind, Label, Series
 from bpetk.analysis.token_table import TokenTable
 
 ID = Column("id", Label("Id", "编号"), "integer")
@@ -33,9 +33,9 @@ def part(key: str, en: str, zh: str, value: float | None, help_en: str, help_zh:
     return Figure(key, Label(en, zh), value, "share", Label(help_en, help_zh))
 
 
-def column(key: str, en: str, zh: str, kind: str = "integer") -> Column:
+def column(key: str, en: str, zh: str, kind: Kind = "integer") -> Column:
     """Make a column without help."""
-    return Column(key, Label(en, zh), kind)  # type: ignore[arg-type]
+    return Column(key, Label(en, zh), kind)
 
 
 def token_rows(table: TokenTable, ids: Iterable[int], *more: Sequence[Cell]) -> tuple[tuple[Cell, ...], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,7 +55,8 @@ def _names(tokenizer: Any) -> Iterable[str]:
     """Give the tokens of a model over characters as its file has them."""
     if isinstance(tokenizer, SentencePieceTokenizer):
         return [piece.text for piece in tokenizer.model.pieces]
-    return tokenizer.model.texts.values()  # type: ignore[no-any-return]
+    texts: Mapping[int, str] = tokenizer.model.texts
+    return texts.values()
 
 
 def _unknown(tokenizer: Tokenizer | SentencePieceTokenizer) -> int:

@@ -6,7 +6,7 @@ Every ratio is one of totals, never a mean of ratios.
 from __future__ import annotations
 
 from bpetk.analysis.languages import LANGUAGES, Language
-from bpetk.analysis.results import Chart, Column, Figure, Finding, Label, Section, Series, Table
+from bpetk.analysis.results import Cell, Chart, Column, Figure, Finding, Label, Section, Series, Table
 from bpetk.analysis.scripts import SCRIPTS
 from bpetk.analysis.text_counts import TextCounts
 
@@ -101,7 +101,7 @@ def cost_section(counts: TextCounts) -> Section:
 
 def _row(
     counts: TextCounts, *, language: Language | None = None, file: int | None = None
-) -> tuple[object, ...]:
+) -> tuple[Cell, ...]:
     def value(name: str) -> int:
         return counts.value(name, language=language, file=file)
 
@@ -133,7 +133,7 @@ def _languages(counts: TextCounts, languages: list[Language]) -> Table:
         "languages",
         Label("By language", "按语言"),
         (Column("language", Label("language", "语言"), "text"), *_ROW),
-        tuple((LANGUAGES[language][1], *_row(counts, language=language)) for language in languages),  # type: ignore[arg-type]
+        tuple((LANGUAGES[language][1], *_row(counts, language=language)) for language in languages),
         note=Label(
             "The language of a document is told from its scripts: Chinese if half of its letters or more are Han, "
             "English if at most 3 % are and it is not mostly signs.",
@@ -147,7 +147,7 @@ def _files(counts: TextCounts) -> Table:
         "files",
         Label("By file", "按文件"),
         (Column("file", Label("file", "文件"), "text"), *_ROW),
-        tuple((file.name, *_row(counts, file=k)) for k, file in enumerate(counts.files)),  # type: ignore[arg-type]
+        tuple((file.name, *_row(counts, file=k)) for k, file in enumerate(counts.files)),
     )
 
 

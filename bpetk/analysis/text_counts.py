@@ -245,6 +245,6 @@ class _RoundTrip:
     def _unclear(self, documents: Sequence[bytes], flags: NDArray[np.uint8]) -> Sequence[int]:
         if self._way is None:
             return range(len(documents))
-        if self._way == "joined":
-            return np.flatnonzero(flags & (_CHANGED | _SHIFTED)).tolist()  # type: ignore[no-any-return]
-        return np.flatnonzero(flags & (_CHANGED | _BLANK)).tolist()  # type: ignore[no-any-return]
+        looked_at = _CHANGED | (_SHIFTED if self._way == "joined" else _BLANK)
+        unclear: list[int] = np.flatnonzero(flags & looked_at).tolist()
+        return unclear

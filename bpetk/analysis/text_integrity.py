@@ -248,5 +248,5 @@ def _difference(text: str, decoded: str) -> tuple[int, str, str]:
         (k for k, (a, b) in enumerate(zip(text, decoded, strict=False)) if a != b),
         min(len(text), len(decoded)),
     )
-    shown = (part[at : at + 12].encode("utf-8", "surrogatepass") for part in (text, decoded))
-    return (at + 1, *map(readable, shown))  # type: ignore[return-value]
+    mine, theirs = (readable(part[at : at + 12].encode("utf-8", "surrogatepass")) for part in (text, decoded))
+    return at + 1, mine, theirs

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 import click
 
 from bpetk.analysis.documents import TextFile
+from bpetk.analysis.words import SEGMENTERS
 from bpetk.cli.inputs import expand, text_file
 from bpetk.cli.options import ENCODING, Command
 
@@ -18,6 +19,21 @@ _TEXTS = [
     click.option("--whole-files", is_flag=True, help="A file is one document."),
     ENCODING,
 ]
+
+PARALLEL = click.option(
+    "--parallel",
+    nargs=2,
+    type=click.Path(readable=False),
+    metavar="ZH EN",
+    help="Two files whose lines say the same: what the first language costs more than the second.",
+)
+SEGMENTER = click.option(
+    "--segmenter",
+    type=click.Choice([*SEGMENTERS, "none"]),
+    default="jieba",
+    show_default=True,
+    help="Tells Chinese words (pip install 'bpetk[chinese]').",
+)
 
 
 def text_options(command: Command) -> Command:

@@ -8,10 +8,9 @@ import click
 
 from bpetk.analysis.analyzing import SAMPLE_BYTES, analyze
 from bpetk.analysis.model_files import short_name
-from bpetk.analysis.words import SEGMENTERS
 from bpetk.cli.analysis_options import Output, emit, output_options
 from bpetk.cli.analysis_progress import analysis_progress
-from bpetk.cli.analysis_texts import analysis_separator, open_texts, text_options
+from bpetk.cli.analysis_texts import PARALLEL, SEGMENTER, analysis_separator, open_texts, text_options
 from bpetk.cli.options import FILES, MODEL, THREADS, load_model, loading_options
 from bpetk.cli.progress import notes
 
@@ -22,13 +21,7 @@ _PATH = click.Path(readable=False)
 @MODEL
 @FILES
 @text_options
-@click.option(
-    "--parallel",
-    nargs=2,
-    type=_PATH,
-    metavar="ZH EN",
-    help="Two files whose lines say the same: what the first language costs more than the second.",
-)
+@PARALLEL
 @click.option(
     "--gold",
     multiple=True,
@@ -36,13 +29,7 @@ _PATH = click.Path(readable=False)
     metavar="FILE",
     help="A text's words in place of the segmenter's: the same lines, blanks between words. Once for each text.",
 )
-@click.option(
-    "--segmenter",
-    type=click.Choice([*SEGMENTERS, "none"]),
-    default="jieba",
-    show_default=True,
-    help="Tells Chinese words (pip install 'bpetk[chinese]').",
-)
+@SEGMENTER
 @click.option(
     "--sample-bytes",
     type=click.IntRange(min=1),

@@ -8,10 +8,9 @@ import click
 
 from bpetk.analysis.model_files import short_names
 from bpetk.analysis.reporting import report as make
-from bpetk.analysis.words import SEGMENTERS
 from bpetk.cli.analysis_options import Output, emit, output_options
 from bpetk.cli.analysis_progress import analysis_progress
-from bpetk.cli.analysis_texts import open_texts, text_options
+from bpetk.cli.analysis_texts import PARALLEL, SEGMENTER, open_texts, text_options
 from bpetk.cli.compare import load_models
 from bpetk.cli.options import FILES, MODEL, THREADS, load_model, loading_options
 from bpetk.cli.progress import notes
@@ -40,20 +39,8 @@ _PATH = click.Path(readable=False)
     metavar="NAME",
     help="How text is cut, for rank files of --compare: one for all of them, or one for each, in order.",
 )
-@click.option(
-    "--parallel",
-    nargs=2,
-    type=_PATH,
-    metavar="ZH EN",
-    help="Two files whose lines say the same: what the first language costs more than the second.",
-)
-@click.option(
-    "--segmenter",
-    type=click.Choice([*SEGMENTERS, "none"]),
-    default="jieba",
-    show_default=True,
-    help="Tells Chinese words (pip install 'bpetk[chinese]').",
-)
+@PARALLEL
+@SEGMENTER
 @text_options
 @loading_options
 @THREADS
